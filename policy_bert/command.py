@@ -1,0 +1,75 @@
+"""What every command shares: one-line errors, quiet pipes, exit statuses, UTF-8 streams."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from policy_bert.errors import UserError
+
+STATUS_USER_ERROR = 2
+STATUS_INTERRUPTED = 130
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """An `argparse.ArgumentParser` whose usage errors are one line and status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line naming the mistake and the way to the help, then exit with status 2."""
+        self.exit(STATUS_USER_ERROR, f"error: {message} (see {self.prog} --help)\n")
+
+
+def positive_int(text: str) -> int:
+    """An integer of at least 1 from a command line, for `add_argument(type=...)`.
+
+    >>> positive_int("8")
+    8
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}") from None
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {value}")
+    return value
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send the package's log to stderr, one plain line a record."""
+    logger = logging.getLogger("policy_bert")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+    logger.setLevel(level)
+
+
+def run_command(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
+    """Run a command's `main` and turn the ends that are no bugs into exit statuses.
+
+    A `UserError` is printed as one line and gives 2; Ctrl-C gives 130 and a closed pipe gives 0, both
+    quietly. Anything else is a bug and keeps its traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
+    configure_logging()
+    try:
+        status = main(argv)
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return STATUS_USER_ERROR
+    except KeyboardInterrupt:
+        return STATUS_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone; keep the interpreter's own flush at exit quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

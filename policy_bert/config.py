@@ -1,0 +1,148 @@
+"""Configurations: frozen dataclasses, read from YAML that holds only what differs, and written back.
+
+Values are coerced by field type, since PyYAML reads `2e-5` as a string; an unknown key is an error with a
+suggestion. Nothing here knows torch or the meaning of a field: see `policy_bert.settings` for those.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from policy_bert.errors import ConfigError
+
+ConfigT = TypeVar("ConfigT")
+
+
+def load_config(
+    config_type: type[ConfigT], path: str | Path | None = None, overrides: Sequence[str] = ()
+) -> ConfigT:
+    """A configuration from a YAML file and `key.subkey=value` overrides; both may be left out.
+
+    Args:
+        config_type: A frozen dataclass, whose fields may be dataclasses themselves.
+        path: The YAML file; its keys are the dataclass's fields.
+        overrides: Strings such as `train.learning_rate=2e-5`; a value is read as YAML.
+
+    Raises:
+        ConfigError: The file is missing or no YAML mapping, a key is unknown, or a value is of the wrong type.
+    """
+    tree = _read_yaml(Path(path)) if path is not None else {}
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"--set expects key=value, found {override!r}")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        _set_key(tree, key.strip().split("."), value, override)
+    return build_config(config_type, tree, source=str(path) if path is not None else "configuration")
+
+
+def build_config(config_type: type[ConfigT], tree: Mapping[str, Any], source: str = "configuration") -> ConfigT:
+    """A dataclass instance from a tree of plain values, checked and coerced field by field.
+
+    Raises:
+        ConfigError: An unknown key, a value of the wrong type, or a value that the dataclass refuses.
+    """
+    return typing.cast(ConfigT, _build(config_type, tree, prefix="", source=source))
+
+
+def dump_config(config: Any) -> str:
+    """The configuration as YAML with every field, the resolved form that a run folder keeps."""
+    return yaml.safe_dump(_plain(config), allow_unicode=True, sort_keys=False)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a YAML file: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, found a {type(tree).__name__}")
+    return tree
+
+
+def _set_key(tree: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override}: {key} is a value, not a section")
+    tree[keys[-1]] = value
+
+
+def _build(config_type: type[Any], tree: Any, prefix: str, source: str) -> Any:
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{source}: {prefix or 'top level'}: expected a section, found {tree!r}")
+    hints = typing.get_type_hints(config_type)
+    names = [field.name for field in dataclasses.fields(config_type)]
+    values = {}
+    for key, value in tree.items():
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
+            raise ConfigError(f"{source}: unknown key {prefix}{key}; {hint}")
+        values[key] = _coerce(hints[key], value, f"{prefix}{key}", source)
+    try:
+        return config_type(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {prefix}{error}") from error
+    except TypeError as error:
+        raise ConfigError(f"{source}: {prefix or 'top level'}: {error}") from error
+
+
+def _coerce(hint: Any, value: Any, key: str, source: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _coerce(next(a for a in arguments if a is not type(None)), value, key, source)
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type[Any], hint), value, f"{key}.", source)
+    if origin is tuple:
+        items = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(_coerce(arguments[0], item, key, source) for item in items)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ConfigError(f"{source}: {key}: expected one of {', '.join(map(str, arguments))}, found {value!r}")
+        return value
+    return _coerce_scalar(hint, value, key, source)
+
+
+def _coerce_scalar(hint: type[Any], value: Any, key: str, source: str) -> Any:
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return str(value)
+    if hint in (int, float) and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            number = None  # type: ignore[assignment]
+        if number is not None and (hint is float or number == int(number)):
+            return hint(number)
+    raise ConfigError(f"{source}: {key}: expected {_type_name(hint)}, found {value!r}")
+
+
+def _type_name(hint: type[Any]) -> str:
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(hint, str(hint))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,14 @@
+"""What the processor or GPU at hand can do."""
+
+from __future__ import annotations
+
+import torch
+
+
+def supports_bfloat16() -> bool:
+    """Whether bfloat16 autocast is faster than float32 here: a GPU of the Ampere generation or later, or a CPU with
+    AVX512-BF16 or AMX; elsewhere a CPU emulates it, thirty times slower.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,156 @@
+"""The label scheme: ids, names, groups and definitions; the only place where a label map is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from policy_bert.config import build_config, dump_config
+from policy_bert.errors import ConfigError
+
+SCHEME_FILE = "labels.yaml"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A side of the scheme, such as supply (供给)."""
+
+    id: str
+    name: str
+    english: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class of the scheme.
+
+    Attributes:
+        id: 0, 1, 2 … in the order of the model's logits.
+        name: The name that a reader sees, Chinese in the shipped scheme.
+        english: The name in English; may be empty.
+        group: The id of a `Group`; may be empty in a scheme without groups.
+        definition: What a coder puts there.
+        name_source: `published` with the corpus or `inferred` from its sentences.
+    """
+
+    id: int
+    name: str
+    english: str = ""
+    group: str = ""
+    definition: str = ""
+    name_source: str = "published"
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """Classes in the order of their ids, and the groups they belong to.
+
+    Raises:
+        ConfigError: Ids are not 0, 1, 2 …, names repeat, or a label names an unknown group.
+    """
+
+    labels: tuple[Label, ...]
+    groups: tuple[Group, ...] = field(default=())
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if [label.id for label in self.labels] != list(range(len(self.labels))) or len(self.labels) < 2:
+            raise ConfigError(
+                f"labels: ids must be 0, 1, 2 … in order, at least two; found {[label.id for label in self.labels]}"
+            )
+        if len(set(self.names)) != len(self.labels) or not all(self.names):
+            raise ConfigError("labels: every name must be there and differ from the others")
+        known = {group.id for group in self.groups}
+        for label in self.labels:
+            if label.group and label.group not in known:
+                raise ConfigError(f"labels: {label.name} is of group {label.group!r}, which is not under groups:")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The class names in the order of the ids."""
+        return tuple(label.name for label in self.labels)
+
+    @cached_property
+    def id2label(self) -> dict[int, str]:
+        """The label map as transformers' configurations hold it."""
+        return {label.id: label.name for label in self.labels}
+
+    @cached_property
+    def label2id(self) -> dict[str, int]:
+        """The inverse of `id2label`."""
+        return {label.name: label.id for label in self.labels}
+
+    def parse(self, text: str) -> int:
+        """The id that a cell of a labelled file means: an id or a name, Chinese or English.
+
+        Raises:
+            KeyError: It is neither, with the text that was found.
+        """
+        text = text.strip()
+        if text in self.label2id:
+            return self.label2id[text]
+        number = text[:-2] if text.endswith(".0") else text
+        if number.isascii() and number.isdigit() and int(number) < len(self):
+            return int(number)
+        for label in self.labels:
+            if label.english and label.english.lower() == text.lower():
+                return label.id
+        raise KeyError(text)
+
+    def group_of(self, label: int) -> str:
+        """The group id of a class, empty where the scheme has no groups."""
+        return self.labels[label].group
+
+    def in_group(self, group: str) -> tuple[Label, ...]:
+        """The classes of a group, in the order of their ids."""
+        return tuple(label for label in self.labels if label.group == group)
+
+    def to_yaml(self) -> str:
+        """The scheme as the text of a `labels.yaml`."""
+        return dump_config(self)
+
+    def check_label_map(self, id2label: Mapping[Any, str], source: str) -> None:
+        """Refuse a model whose label map is not this scheme's.
+
+        Raises:
+            ConfigError: The first class that differs, with both names.
+        """
+        found = {int(key): name for key, name in id2label.items()}
+        if len(found) != len(self):
+            raise ConfigError(f"{source}: the model has {len(found)} classes, its scheme {len(self)}")
+        for label in self.labels:
+            if found.get(label.id) != label.name:
+                raise ConfigError(
+                    f"{source}: the model calls class {label.id} {found.get(label.id)!r}, its scheme {label.name!r}"
+                )
+
+
+def load_scheme(path: str | Path) -> LabelScheme:
+    """Read a `labels.yaml`.
+
+    Raises:
+        ConfigError: The file cannot be read or does not describe a scheme.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the label scheme: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a YAML file: {error}") from error
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{path}: expected a mapping with labels:, found {type(tree).__name__}")
+    return build_config(LabelScheme, tree, source=str(path))
+
+
+def scheme_from_names(names: tuple[str, ...] | list[str]) -> LabelScheme:
+    """A scheme without groups or definitions, for a corpus that comes without a scheme file."""
+    return LabelScheme(tuple(Label(index, name, name_source="inferred") for index, name in enumerate(names)))

@@ -1,0 +1,68 @@
+"""The vocabulary of the compact encoder: Chinese by character, Latin and digits by WordPiece, built from text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def build_tokenizer(texts: Iterable[str], vocabulary_size: int, alphabet_size: int | None = None) -> Tokenizer:
+    """A BERT tokenizer whose vocabulary comes from `texts`.
+
+    Normalisation is NFKC (full-width Latin letters, digits and punctuation become half-width; 。 stays), lower
+    case, control characters removed and a space around every Chinese character; so each Chinese character is a
+    token and WordPiece works inside Latin words and numbers. The same text gives the same vocabulary.
+
+    Args:
+        texts: Lines of text.
+        vocabulary_size: The most tokens, special ones included.
+        alphabet_size: The most single characters; rarer ones become [UNK]. None: nine tenths of `vocabulary_size`.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFKC(),
+            normalizers.BertNormalizer(
+                clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=True
+            ),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary_size,
+        limit_alphabet=alphabet_size if alphabet_size is not None else vocabulary_size * 9 // 10,
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", sep_id), ("[CLS]", cls_id))
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: str | Path, max_length_tokens: int) -> None:
+    """Write `tokenizer.json`, `tokenizer_config.json` and `vocab.txt`, as `AutoTokenizer` reads them.
+
+    The class named is `PreTrainedTokenizerFast`, which takes `tokenizer.json` as it is: `BertTokenizerFast` would
+    put its own normaliser in place of the NFKC one.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_length_tokens,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    tokens = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token, _ in tokens), encoding="utf-8")
