@@ -1,0 +1,154 @@
+"""Baselines on character n-grams behind one interface, and as evidence beside the encoder.
+
+`make_baseline("tfidf_logistic", classes=14).fit(texts, labels).predict_scores(texts)`: all take the text as
+`policy_bert.text.clean` leaves it, none knows words.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
+
+from policy_bert.text import clean
+
+
+class Baseline(Protocol):
+    """A classifier of texts."""
+
+    def fit(self, texts: Sequence[str], labels: ArrayLike) -> Baseline:
+        """Learn from texts and their class ids; returns itself."""
+        ...
+
+    def predict_scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Scores of shape (texts, classes), each row summing to 1."""
+        ...
+
+
+class MajorityBaseline:
+    """Gives every text the class shares of the training texts, so always predicts the most frequent class."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.shares: NDArray[np.float64] | None = None
+
+    def fit(self, texts: Sequence[str], labels: ArrayLike) -> MajorityBaseline:
+        """Count the classes; the texts do not matter."""
+        counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=self.classes)
+        self.shares = counts / counts.sum()
+        return self
+
+    def predict_scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """The class shares, once for each text: shape (texts, classes).
+
+        Raises:
+            ValueError: Before `fit`.
+        """
+        if self.shares is None:
+            raise ValueError("fit comes before predict_scores")
+        return np.tile(self.shares, (len(texts), 1))
+
+
+class NgramBaseline:
+    """A scikit-learn pipeline from texts to classes; classes that training never saw score 0.
+
+    A model without probabilities (the SVM) has its margins put through softmax: their order is the model's, their
+    size says nothing.
+
+    Args:
+        pipeline: From a list of texts to class ids; not fitted.
+        classes: How many classes there are.
+    """
+
+    def __init__(self, pipeline: Pipeline, classes: int) -> None:
+        self.pipeline = pipeline
+        self.classes = classes
+
+    def fit(self, texts: Sequence[str], labels: ArrayLike) -> NgramBaseline:
+        """Learn from texts and their class ids; at least two classes must occur."""
+        with warnings.catch_warnings():  # the number of passes is chosen, not waited for
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.pipeline.fit([clean(text) for text in texts], np.asarray(labels, dtype=np.int64))
+        return self
+
+    def predict_scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Scores of shape (texts, classes), each row summing to 1."""
+        cleaned = [clean(text) for text in texts]
+        scores = np.zeros((len(cleaned), self.classes))
+        if not cleaned:
+            return scores
+        if hasattr(self.pipeline, "predict_proba"):
+            scores[:, self.pipeline.classes_] = self.pipeline.predict_proba(cleaned)
+            return scores
+        margins = np.asarray(self.pipeline.decision_function(cleaned), dtype=np.float64)
+        if margins.ndim == 1:  # two classes: one margin, towards the second
+            margins = np.stack([-margins, margins], axis=1)
+        exponentials = np.exp(margins - margins.max(axis=1, keepdims=True))
+        scores[:, self.pipeline.classes_] = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return scores
+
+
+def tfidf_svm(classes: int, seed: int = 0) -> Baseline:
+    """TF-IDF of character 1–4-grams and a linear SVM."""
+    return NgramBaseline(_tfidf(4, LinearSVC(C=0.25, class_weight="balanced", random_state=seed)), classes)
+
+
+def tfidf_logistic(classes: int, seed: int = 0) -> Baseline:
+    """TF-IDF of character 1–3-grams and multinomial logistic regression; its scores are probabilities."""
+    model = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000, random_state=seed)
+    return NgramBaseline(_tfidf(3, model), classes)
+
+
+def hashed_ngrams(classes: int, seed: int = 0) -> Baseline:
+    """The architecture of fastText (Joulin et al. 2017): the mean of hashed n-gram embeddings, then softmax.
+
+    Character 1–3-grams in 2¹⁴ buckets, 64 dimensions, no non-linearity; trained with Adam in place of fastText's
+    plain gradient steps, so it is like fastText and not fastText.
+    """
+    ngrams = HashingVectorizer(analyzer="char", ngram_range=(1, 3), n_features=2**14, norm="l1", alternate_sign=False)
+    model = MLPClassifier(
+        (64,), activation="identity", learning_rate_init=0.005, batch_size=32, max_iter=10, random_state=seed
+    )
+    return NgramBaseline(Pipeline([("ngrams", ngrams), ("model", model)]), classes)
+
+
+def _tfidf(longest: int, model: ClassifierMixin) -> Pipeline:
+    ngrams = TfidfVectorizer(analyzer="char", ngram_range=(1, longest), sublinear_tf=True)
+    return Pipeline([("ngrams", ngrams), ("model", model)])
+
+
+def majority(classes: int, seed: int = 0) -> Baseline:
+    """The most frequent class for every text; `seed` changes nothing."""
+    return MajorityBaseline(classes)
+
+
+BASELINES: dict[str, Callable[[int, int], Baseline]] = {
+    "majority": majority,
+    "tfidf_svm": tfidf_svm,
+    "tfidf_logistic": tfidf_logistic,
+    "hashed_ngrams": hashed_ngrams,
+}
+
+
+def make_baseline(name: str, classes: int, seed: int = 0) -> Baseline:
+    """A baseline that is not fitted yet.
+
+    Args:
+        name: One of `BASELINES`.
+        classes: How many classes the label scheme has.
+        seed: Of whatever is random in it; the same seed gives the same scores.
+
+    Raises:
+        KeyError: No baseline of that name.
+    """
+    return BASELINES[name](classes, seed)
