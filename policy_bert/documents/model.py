@@ -58,12 +58,12 @@ class SkippedDocument:
 
 @dataclass(frozen=True)
 class Document:
-    """A document's extracted text and what its head says about it.
+    r"""A document's extracted text and what its head says about it.
 
     Attributes:
         id: `01`, `02` … in the order of the paths; as many digits as the number of files needs, at least two.
         path: The file it was read from.
-        text: The extracted text, one paragraph a line, `\\n` line ends; every offset refers to it.
+        text: The extracted text, one paragraph a line, `\n` line ends; every offset refers to it.
         title: The title; the file's stem where the head shows none.
         number: 发文字号 such as `国发〔2021〕29号`, or empty.
         issuer: The issuing body, or empty.
