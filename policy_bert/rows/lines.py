@@ -1,0 +1,121 @@
+"""Lines of a text file as a stream: constant memory, the encoding found out, bad bytes named by their place."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from policy_bert.errors import DataError
+from policy_bert.rows.encodings import BLOCK_BYTES, detect_encoding, named_encoding
+
+MAX_LINE_CHARACTERS = 10_000_000
+
+
+def open_input(path: str | Path) -> IO[bytes]:
+    """A file opened for reading bytes; `-` is standard input.
+
+    Raises:
+        DataError: It is missing, a folder, or may not be read.
+    """
+    if str(path) == "-":
+        return getattr(sys.stdin, "buffer", None) or io.BytesIO()
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path}: expected a file, found a folder")
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; check the name and the folder") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the file: {error.strerror}") from error
+
+
+class LineReader:
+    r"""The lines of a text stream, without their ends; a line ends at `\n` or `\r\n` and nowhere else.
+
+    Iterating reads one block of 64 KiB at a time, so memory stays constant, and closes a stream that is not standard
+    input at its end. The encoding is decided on the first block, when the reader is made.
+
+    Attributes:
+        encoding: `utf-8`, `utf-8-sig`, `gb18030`, `utf-16` (with its mark), `utf-16-le`, `utf-16-be`, or the one named.
+
+    Raises:
+        DataError: The file is empty or no text; while iterating: bytes that do not decode, with line and byte
+            offset, or a line of more than `MAX_LINE_CHARACTERS`.
+    """
+
+    def __init__(self, stream: IO[bytes], source: str, encoding: str = "auto") -> None:
+        self._stream, self._source = stream, source
+        head = self._read_head()
+        if not head:
+            raise DataError(f"{source}: expected text, found an empty file")
+        if encoding == "auto":
+            self._encoding = detect_encoding(head, complete=len(head) < BLOCK_BYTES, source=source)
+        else:
+            self._encoding = named_encoding(encoding, head, source)
+        self.encoding = self._encoding.name
+        self._head = head[len(self._encoding.bom) :]
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            yield from self._lines()
+        finally:
+            if self._stream is not getattr(sys.stdin, "buffer", None):
+                self._stream.close()
+
+    def _lines(self) -> Iterator[str]:
+        remainder, line = "", 1
+        for text in self._texts():
+            *lines, remainder = (remainder + text).split("\n") if remainder else text.split("\n")
+            for found in lines:
+                yield found[:-1] if found.endswith("\r") else found
+            line += len(lines)
+            if len(remainder) > MAX_LINE_CHARACTERS:
+                raise DataError(f"{self._source}: line {line}: longer than {MAX_LINE_CHARACTERS:,} characters")
+        if remainder:
+            yield remainder[:-1] if remainder.endswith("\r") else remainder
+
+    def _read_head(self) -> bytes:
+        """The first block, filled up however small the pieces that a pipe delivers."""
+        head = b""
+        while len(head) < BLOCK_BYTES:
+            piece = self._read(BLOCK_BYTES - len(head))
+            if not piece:
+                break
+            head += piece
+        return head
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except OSError as error:
+            raise DataError(f"{self._source}: cannot read the file: {error.strerror}") from error
+
+    def _texts(self) -> Iterator[str]:
+        """Decoded blocks; at bytes that do not decode, the text before them and then the error."""
+        decoder = codecs.getincrementaldecoder(self._encoding.codec)()
+        block, offset, line = self._head, len(self._encoding.bom), 1
+        while True:
+            pending = decoder.getstate()[0]
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                data = pending + block
+                text = data[: error.start].decode(self._encoding.codec, errors="ignore")
+                yield text
+                line += text.count("\n")
+                place = offset - len(pending) + error.start
+                raise DataError(
+                    f"{self._source}: line {line}: byte {data[error.start]:#04x} at offset {place} "
+                    f"is not {self.encoding}; name the right encoding or save the file as UTF-8"
+                ) from None
+            yield text
+            if not block:
+                return
+            line += text.count("\n")
+            offset += len(block)
+            block = self._read(BLOCK_BYTES)
