@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 CHINESE_FONT = Path(__file__).parent / "chinese.otf"
 GETA_MARK = "〓"  # what Chinese and Japanese typesetting prints for a character that the font lacks
@@ -54,7 +55,7 @@ def chinese_figures() -> Iterator[None]:
     if not any(entry.fname == str(CHINESE_FONT) for entry in font_manager.fontManager.ttflist):
         font_manager.fontManager.addfont(str(CHINESE_FONT))
     family = font_manager.FontProperties(fname=str(CHINESE_FONT)).get_name()
-    settings = {
+    settings: Any = {
         "backend": "agg",
         "font.family": [family],
         "axes.unicode_minus": False,

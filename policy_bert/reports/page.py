@@ -1,0 +1,119 @@
+"""`report.html`: one file without any outside request; each document's text is unpacked when it is opened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO, Any
+
+from policy_bert.reports.coding import CodedDocument
+from policy_bert.reports.methods import Methods
+from policy_bert.reports.palette import GROUP_COLOURS, group_colours, label_colours
+from policy_bert.reports.parts import Coding
+from policy_bert.reports.tables import CrossTable, Share, Tables
+
+TEMPLATE = Path(__file__).parent / "templates" / "report.html"
+
+
+def write_page(coding: Coding, tables: Tables, methods: Methods, path: Path) -> None:
+    """Write the page in a stream: a block a document, then the tables, then what draws them."""
+    before, rest = TEMPLATE.read_text(encoding="utf-8").split("<!--DOCUMENTS-->\n")
+    between, after = rest.split("<!--TABLES-->")
+    if coding.language == "en":
+        before = before.replace('<html lang="zh-CN">', '<html lang="en">')
+    with path.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
+        out.write(before)
+        codes = []
+        for index, document in enumerate(coding.documents()):
+            codes.append(_write_document(out, index, document))
+        out.write(between)
+        out.write(script_json(_tables_record(coding, tables, methods, codes)))
+        out.write(after)
+
+
+def script_json(value: Any) -> str:
+    r"""JSON that can stand inside a `<script>` element: nothing in it can end the element or start a comment.
+
+    >>> print(script_json("</script>"))
+    "\u003c/script\u003e"
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _write_document(out: IO[str], index: int, document: CodedDocument) -> tuple[list[int], list[float], list[int]]:
+    """Write a document's units and the text between them; return classes, confidences and flags, which filters need."""
+    labels: list[int] = []
+    confidences: list[float] = []
+    reviews: list[int] = []
+    pieces: list[list[Any]] = []
+    end = 0
+    for unit in document.units:
+        label = -1 if unit.label is None else unit.label
+        confidence = -1.0 if unit.confidence is None else unit.confidence
+        gap = document.text[end : unit.start]
+        end = max(end, unit.end)
+        pieces.append([gap, unit.text, label, confidence, unit.alternatives, unit.reason, unit.id, int(unit.review)])
+        labels.append(label)
+        confidences.append(confidence)
+        reviews.append(int(unit.review))
+    out.write(f'<script type="application/json" id="doc-{index}">{script_json(pieces)}</script>\n')
+    return labels, confidences, reviews
+
+
+def _tables_record(
+    coding: Coding, tables: Tables, methods: Methods, codes: list[tuple[list[int], list[float], list[int]]]
+) -> dict[str, Any]:
+    scheme = coding.scheme
+    sides, shades = group_colours(scheme), label_colours(scheme)
+    if not scheme.groups:
+        shades = tuple(GROUP_COLOURS[i % len(GROUP_COLOURS)] for i in range(len(scheme)))
+    documents = [
+        {
+            "id": row.id,
+            "name": row.name,
+            "title": row.title,
+            "counts": row.counts,
+            "uncoded": row.uncoded,
+            "labels": labels,
+            "confidences": confidences,
+            "reviews": reviews,
+        }
+        for row, (labels, confidences, reviews) in zip(tables.documents, codes, strict=True)
+    ]
+    return {
+        "language": coding.language,
+        "labels": [
+            {"name": label.name, "english": label.english, "group": label.group, "colour": shades[label.id]}
+            for label in scheme.labels
+        ],
+        "groups": [
+            {"id": group.id, "name": group.name, "english": group.english, "colour": sides[group.id]}
+            for group in scheme.groups
+        ],
+        "documents": documents,
+        "coded": tables.coded,
+        "uncoded": tables.uncoded,
+        "review": tables.review,
+        "labelShares": [_share_record(share) for share in tables.label_shares()],
+        "groupShares": [_share_record(share) for share in tables.group_shares()],
+        "cross": [_cross_record(tables.cross_table(field)) for field in tables.cross_fields()],
+        "trend": _cross_record(tables.trend()) if tables.has_years else None,
+        "methods": methods.rows(),
+    }
+
+
+def _share_record(share: Share) -> dict[str, Any]:
+    return {"count": share.count, "share": share.share, "low": share.low, "high": share.high}
+
+
+def _cross_record(table: CrossTable) -> dict[str, Any]:
+    return {
+        "field": table.field,
+        "values": table.values,
+        "counts": table.counts,
+        "uncoded": table.uncoded,
+        "documents": table.documents,
+    }
