@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from policy_bert.documents.lines import ends_sentence, join_text
-from policy_bert.documents.structure import begins_paragraph
+from policy_bert.documents.structure import Level, begins_paragraph, find_marker
 
 _PAGE_NUMBER = re.compile(
     r"\s*(?:[—–\-－―·•]+\s*\d{1,4}\s*[—–\-－―·•]+|第\s*\d{1,4}\s*页(?:\s*[,，/]?\s*共\s*\d{1,4}\s*页)?"
@@ -142,7 +142,9 @@ def _continues(previous: Line, line: Line, margins: tuple[float, float], size: f
     if previous.right < right - _FULL_TOLERANCE_EM * size or line.left > left + 5 * size:
         return False
     if not ends_sentence(previous.text):
-        return not (begins_paragraph(line.text) and line.left > left + _INDENT_EM * size)
+        marker = find_marker(line.text)
+        strong = marker is not None and marker.level <= Level.FIRST
+        return not strong and not (begins_paragraph(line.text) and line.left > left + _INDENT_EM * size)
     return line.left <= left + _INDENT_EM * size and not begins_paragraph(line.text)
 
 

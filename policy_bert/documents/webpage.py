@@ -16,10 +16,18 @@ MAX_BYTES = 20 << 20
 _CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([\w-]+)""", re.I)
 _EMBEDDED = re.compile(r"data:[\w/+.-]{3,60};base64,[A-Za-z0-9+/=\s]{64,}")
 _DROPPED = frozenset(
-    ["script", "style", "noscript", "template", "head", "nav", "footer", "button", "select", "option", "input", "textarea", "iframe", "object", "embed", "svg", "canvas", "audio", "video", "map", "menu", "dialog"]
+    re.findall(
+        r"\w+",
+        "script style noscript template head nav footer button select option input textarea iframe object embed svg "
+        "canvas audio video map menu dialog",
+    )
 )
 _BLOCKS = frozenset(
-    ["address", "article", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "html", "li", "main", "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", "caption"]
+    re.findall(
+        r"\w+",
+        "address article blockquote body center dd details div dl dt fieldset figcaption figure form h1 h2 h3 h4 h5 h6 "
+        "header hr html li main ol p pre section summary table tbody td tfoot th thead tr ul caption aside",
+    )
 )
 _BOILERPLATE_NAME = re.compile(
     r"(^|[\s_-])(nav|navbar|menu|footer|foot|breadcrumbs?|crumbs?|sidebar|toolbar|share|pagination|pager|related|copyright"
