@@ -58,18 +58,28 @@ def run_command(main: Callable[[Sequence[str] | None], int], argv: Sequence[str]
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            # A file name may hold bytes that are no text, a JSON string half a character: escaped, not a traceback.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     configure_logging()
     try:
         status = main(argv)
         sys.stdout.flush()
         return status
     except UserError as error:
+        _flush_quietly()
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return STATUS_USER_ERROR
     except KeyboardInterrupt:
+        _flush_quietly()
         return STATUS_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone; keep the interpreter's own flush at exit quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flush_quietly()
         return 0
+
+
+def _flush_quietly() -> None:
+    """Flush standard output; where its reader has gone, drop what is left, so that the flush at exit is quiet too."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,9 @@ suggestion. Nothing here knows torch or the meaning of a field: see `policy_bert
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -21,9 +23,7 @@ from policy_bert.errors import ConfigError
 ConfigT = TypeVar("ConfigT")
 
 
-def load_config(
-    config_type: type[ConfigT], path: str | Path | None = None, overrides: Sequence[str] = ()
-) -> ConfigT:
+def load_config(config_type: type[ConfigT], path: str | Path | None = None, overrides: Sequence[str] = ()) -> ConfigT:
     """A configuration from a YAML file and `key.subkey=value` overrides; both may be left out.
 
     Args:
@@ -41,7 +41,7 @@ def load_config(
             raise ConfigError(f"--set expects key=value, found {override!r}")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # ValueError: what looks like a date and is none
             value = text
         _set_key(tree, key.strip().split("."), value, override)
     return build_config(config_type, tree, source=str(path) if path is not None else "configuration")
@@ -66,7 +66,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not a YAML file: {error}") from error
     if tree is None:
         return {}
@@ -77,13 +77,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _set_key(tree: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
     for key in keys[:-1]:
-        tree = tree.setdefault(key, {})
+        if tree.get(key) is None:
+            tree[key] = {}
+        tree = tree[key]
         if not isinstance(tree, dict):
             raise ConfigError(f"--set {override}: {key} is a value, not a section")
     tree[keys[-1]] = value
 
 
 def _build(config_type: type[Any], tree: Any, prefix: str, source: str) -> Any:
+    tree = {} if tree is None else tree  # a section whose lines are all commented out
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{source}: {prefix or 'top level'}: expected a section, found {tree!r}")
     hints = typing.get_type_hints(config_type)
@@ -126,12 +129,16 @@ def _coerce_scalar(hint: type[Any], value: Any, key: str, source: str) -> Any:
         return value
     if hint is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return str(value)
+    if hint is str and isinstance(value, datetime.date):  # PyYAML makes dates of texts such as 2024-05-01
+        return str(value)
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
     if hint in (int, float) and isinstance(value, (str, int, float)) and not isinstance(value, bool):
         try:
             number = float(value)
-        except ValueError:
-            number = None  # type: ignore[assignment]
-        if number is not None and (hint is float or number == int(number)):
+        except (ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number) and (hint is float or number.is_integer()):
             return hint(number)
     raise ConfigError(f"{source}: {key}: expected {_type_name(hint)}, found {value!r}")
 

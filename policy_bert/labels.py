@@ -66,6 +66,8 @@ class LabelScheme:
         if len(set(self.names)) != len(self.labels) or not all(self.names):
             raise ConfigError("labels: every name must be there and differ from the others")
         known = {group.id for group in self.groups}
+        if len(known) != len(self.groups):
+            raise ConfigError(f"groups: ids must differ; found {[group.id for group in self.groups]}")
         for label in self.labels:
             if label.group and label.group not in known:
                 raise ConfigError(f"labels: {label.name} is of group {label.group!r}, which is not under groups:")
@@ -123,7 +125,10 @@ class LabelScheme:
         Raises:
             ConfigError: The first class that differs, with both names.
         """
-        found = {int(key): name for key, name in id2label.items()}
+        try:
+            found = {int(key): name for key, name in id2label.items()}
+        except ValueError as error:
+            raise ConfigError(f"{source}: the model's label map has keys that are no numbers: {error}") from error
         if len(found) != len(self):
             raise ConfigError(f"{source}: the model has {len(found)} classes, its scheme {len(self)}")
         for label in self.labels:
@@ -144,7 +149,7 @@ def load_scheme(path: str | Path) -> LabelScheme:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the label scheme: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not a YAML file: {error}") from error
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{path}: expected a mapping with labels:, found {type(tree).__name__}")
