@@ -132,7 +132,7 @@ def _read_rows(path: Path) -> Iterator[list[str]]:
         raise DataError(f"{path}: expected a CSV or xlsx table of metadata; {error}") from error
     first = text.partition("\n")[0]
     delimiter = max(",\t;，", key=first.count)
-    return iter([row for row in csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter) if any(row)])
+    return csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=delimiter)
 
 
 def _read_workbook(path: Path) -> Iterator[list[str]]:
@@ -144,7 +144,7 @@ def _read_workbook(path: Path) -> Iterator[list[str]]:
         workbook.close()
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable xlsx file; save it again or as CSV") from error
-    return iter([row for row in rows if any(row)])
+    return iter(rows)
 
 
 def _cell_text(value: object) -> str:

@@ -21,6 +21,7 @@ UnitKind = Literal[
     "definition",
     "background",
     "formal",
+    "fragment",
 ]
 UNIT_KINDS: tuple[UnitKind, ...] = get_args(UnitKind)
 
@@ -39,6 +40,7 @@ REASONS: Mapping[UnitKind, str] = {
     "definition": "术语定义",
     "background": "背景叙述",
     "formal": "程序性条款",
+    "fragment": "无实义文字",
 }
 
 UnitSize = Literal["sentence", "paragraph", "article"]
