@@ -79,7 +79,7 @@ class CodedDocument:
     units: tuple[CodedUnit, ...] = ()
 
     def fields(self) -> dict[str, str]:
-        """Everything that documents can be grouped by: what the head states, then the metadata file's columns."""
+        """Everything that documents can be grouped by: what is known of each, then the metadata's other columns."""
         known = {
             "document": self.name,
             "title": self.title,
@@ -88,7 +88,7 @@ class CodedDocument:
             "date": self.date,
             "year": "" if self.year is None else str(self.year),
         }
-        return known | {key: value for key, value in self.metadata.items() if value or key not in known}
+        return {**known, **{key: value for key, value in self.metadata.items() if not known.get(key)}}
 
 
 def code_unit(unit: Unit, prediction: Prediction | None, rules: CodingRules, seed: str) -> CodedUnit:

@@ -15,7 +15,7 @@ from policy_bert.reports.tables import CrossTable, Tables
 
 DPI = 300
 MAX_ROWS = 40  # documents or values that a chart can show legibly
-LABEL_CHARACTERS = 18
+LABEL_CHARACTERS = 24
 
 _WORDS = {
     "distribution": ("各类政策工具的分布", "Distribution of policy instruments"),
@@ -87,7 +87,7 @@ class _Charts:
             from matplotlib.patches import Patch
 
             handles = [Patch(color=colour) for colour in sides.values()]
-            axes.legend(handles, self.groups, frameon=False, loc="lower right")
+            axes.legend(handles, self.groups, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         return figure
 
     def sides(self) -> Any:

@@ -1,0 +1,101 @@
+"""Codes whole documents and writes a report: coding table, workbook, page, figures and a project for QDA software."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from policy_bert.classifier import PolicyClassifier
+from policy_bert.command import ArgumentParser, positive_int, run_command
+from policy_bert.reports.analysis import analyze, run_analysis
+from policy_bert.reports.coding import CodingRules
+from policy_bert.reports.plan import AnalysisOptions, plan_analysis
+
+__all__ = ["AnalysisOptions", "CodingRules", "analyze", "main"]
+
+logger = logging.getLogger(__name__)
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1 from a command line, for `add_argument(type=...)`.
+
+    >>> fraction("0.6")
+    0.6
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text!r}") from None
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
+    return value
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command's arguments."""
+    parser = ArgumentParser(
+        prog="python -m policy_bert.analyze",
+        description="Code documents (docx, pdf, html, txt, md; folders recursively) and write a report into a folder: "
+        "coding.xlsx, report.html, figures/, coding.csv, coding.jsonl, matrix.csv, project.qdpx, codebook.qdc.",
+        epilog="A stopped run is continued by the same command. Sheet and column names of the workbook are Chinese in "
+        "either language, because review reads them.",
+    )
+    add, rules = parser.add_argument, CodingRules()
+    add("documents", nargs="+", metavar="DOCS", help="files and folders")
+    add("-o", "--output", default="report", metavar="FOLDER", help="default: report")
+    add("--metadata", type=Path, metavar="FILE", help="csv or xlsx with a column file (文件名), joined by file name")
+    add("--by", default="", metavar="FIELDS", help="cross-table fields, by commas: year, issuer, columns of --metadata")
+    add("--language", choices=("zh", "en"), default="zh", help="of the figures and of the page when it opens")
+    add("--unit", choices=("sentence", "paragraph", "article"), default="sentence", help="what gets one code")
+    add("--review-threshold", type=fraction, default=rules.review_threshold, metavar="P", help="flag units below "
+        f"this confidence for review; default {rules.review_threshold}")  # fmt: skip
+    add("--min-confidence", type=fraction, default=rules.min_confidence, metavar="P", help="leave units below this "
+        f"confidence uncoded (未编码); default {rules.min_confidence}")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace a workbook in which 人工编码 is filled in")
+    add("--model", metavar="FOLDER_OR_HUB_ID", help="default: the classifier in the package")
+    add("--revision", help="commit, tag or branch of a hub id")
+    add("--engine", choices=("auto", "onnx", "torch"), default="auto", help="auto: ONNX where there is no GPU to use")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--threads", type=positive_int, metavar="N", help="processor cores; default: all that are available")
+    add("--batch-size", type=positive_int, metavar="N", help="units in a batch; default: by a budget of tokens")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Analyse documents; see `--help`."""
+    arguments = parse_arguments(argv)
+    options = AnalysisOptions(
+        CodingRules(arguments.min_confidence, arguments.review_threshold),
+        arguments.unit,
+        tuple(arguments.by.split(",")),
+        arguments.metadata,
+        arguments.language,
+        arguments.batch_size,
+        arguments.overwrite,
+    )
+    plan = plan_analysis(arguments.documents, arguments.output, options)
+    classifier = PolicyClassifier.from_pretrained(
+        arguments.model,
+        revision=arguments.revision,
+        engine=arguments.engine,
+        device=arguments.device,
+        threads=arguments.threads,
+    )
+    tables = run_analysis(plan, classifier)
+    logger.info(
+        "%d documents, %d units: %d coded, %d not coded, %d for review",
+        len(tables.documents),
+        tables.coded + tables.uncoded,
+        tables.coded,
+        tables.uncoded,
+        tables.review,
+    )
+    print(arguments.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
