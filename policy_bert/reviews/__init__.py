@@ -1,0 +1,1 @@
+"""What `review` reads and writes: human codes out of a workbook or a QDA project, their comparison, its report."""

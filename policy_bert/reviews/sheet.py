@@ -1,0 +1,205 @@
+"""The coding table of a report's workbook with what reviewers wrote into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from policy_bert.errors import DataError
+from policy_bert.labels import Group, Label, LabelScheme
+from policy_bert.reports import columns
+
+PROBABILITY = "抽样概率"  # a column that users may add: each reviewed unit's chance to be drawn
+NO_INSTRUMENT = frozenset({columns.UNCODED, "无", "none", "not coded", "uncoded"})
+LISTED_PROBLEMS = 10
+
+
+@dataclass(frozen=True)
+class SheetUnit:
+    """A row of 编码表. A class is its id; `len(scheme)` stands for 未编码, no policy instrument.
+
+    Attributes:
+        row: The row in the sheet, the header being row 1; `sheet` says which where the table goes over several.
+        predicted: The classifier's class.
+        confidence: Its probability; None where rules excluded the unit and the classifier was not asked.
+        human: The reviewer's class; None where the unit was not reviewed.
+        random: The report's random number of the unit, None where there is none.
+        probability: The unit's chance to be drawn for review, where the sheet says so.
+        start: Offset of the text in the document, -1 where the sheet does not say.
+    """
+
+    sheet: str
+    row: int
+    id: str
+    document_id: str
+    document: str
+    text: str
+    predicted: int
+    confidence: float | None
+    human: int | None
+    random: float | None
+    probability: float | None
+    start: int
+
+
+@dataclass(frozen=True)
+class CodingSheet:
+    """The units of a report, and the scheme that its codes belong to."""
+
+    path: Path
+    scheme: LabelScheme
+    units: tuple[SheetUnit, ...]
+
+
+def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None) -> CodingSheet:
+    """The coding table of `coding.xlsx`, as saved by any spreadsheet program.
+
+    Args:
+        path: The workbook.
+        scheme: The classes; without it they are read from the sheet 码本.
+
+    Raises:
+        DataError: It is no workbook, lacks a sheet or column, or holds codes that are no class (listed by row).
+    """
+    path = Path(path)
+    book = _open_workbook(path)
+    try:
+        scheme = scheme or _read_scheme(book, path)
+        sheets = [name for name in book.sheetnames if _is_numbered(name, columns.SHEET_CODING)]
+        if not sheets:
+            found = ", ".join(book.sheetnames[:10])
+            raise DataError(f"{path}: expected a sheet {columns.SHEET_CODING} as analyze writes it, found {found}")
+        parser = _RowParser(scheme)
+        units = [unit for name in sheets for unit in parser.units(book[name], f"{path}: {name}")]
+    finally:
+        book.close()
+    if parser.problems:
+        listed = "; ".join(parser.problems[:LISTED_PROBLEMS])
+        more = len(parser.problems) - LISTED_PROBLEMS
+        raise DataError(
+            f"{path}: expected a class name, its id or {columns.UNCODED} in every code, found "
+            f"{len(parser.problems)} others: {listed}" + (f"; and {more} more" if more > 0 else "")
+        )
+    if not units:
+        raise DataError(f"{path}: the sheet {columns.SHEET_CODING} has no rows")
+    return CodingSheet(path, scheme, tuple(units))
+
+
+def parse_code(text: str, scheme: LabelScheme) -> int:
+    """The class that a code means, an id, a Chinese or an English name; `len(scheme)` for no instrument.
+
+    Raises:
+        KeyError: It is none of them.
+    """
+    text = text.strip()
+    return len(scheme) if text.lower() in NO_INSTRUMENT else scheme.parse(text)
+
+
+class _RowParser:
+    """Turns rows into units and collects the codes that are no class."""
+
+    def __init__(self, scheme: LabelScheme) -> None:
+        self.scheme = scheme
+        self.problems: list[str] = []
+
+    def units(self, sheet: Any, source: str) -> Iterator[SheetUnit]:
+        rows = sheet.iter_rows(values_only=True)
+        places = _find_columns(next(rows, ()), source, (columns.TEXT, columns.LABEL, columns.HUMAN))
+        for number, cells in enumerate(rows, 2):
+            row = {title: cells[place] for title, place in places.items() if place < len(cells)}
+            if all(cell is None or str(cell).strip() == "" for cell in row.values()):
+                continue
+            predicted = self._code(row.get(columns.LABEL), number, columns.LABEL)
+            human = self._code(row.get(columns.HUMAN), number, columns.HUMAN)
+            start = self._number(row.get(columns.START), number, columns.START)
+            yield SheetUnit(
+                sheet=sheet.title,
+                row=number,
+                id=_text(row.get(columns.UNIT)),
+                document_id=_text(row.get(columns.DOCUMENT_ID)),
+                document=_text(row.get(columns.DOCUMENT)),
+                text=_text(row.get(columns.TEXT)),
+                predicted=len(self.scheme) if predicted is None else predicted,
+                confidence=self._number(row.get(columns.CONFIDENCE), number, columns.CONFIDENCE),
+                human=human,
+                random=self._number(row.get(columns.RANDOM), number, columns.RANDOM),
+                probability=self._number(row.get(PROBABILITY), number, PROBABILITY),
+                start=-1 if start is None else int(start),
+            )
+
+    def _code(self, cell: Any, row: int, title: str) -> int | None:
+        text = _text(cell)
+        if not text:
+            return None
+        try:
+            return parse_code(text, self.scheme)
+        except KeyError:
+            self.problems.append(f"row {row} {title} {text[:20]!r}")
+            return None
+
+    def _number(self, cell: Any, row: int, title: str) -> float | None:
+        text = _text(cell)
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not 0 <= value < float("inf") or (title != columns.START and value > 1):
+            self.problems.append(f"row {row} {title} {text[:20]!r}, which is no number from 0 to 1")
+            return None
+        return value
+
+
+def _open_workbook(path: Path) -> Any:
+    import openpyxl
+
+    if path.is_dir():
+        raise DataError(f"{path}: expected a workbook such as {columns.WORKBOOK}, found a folder")
+    try:
+        return openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; expected the {columns.WORKBOOK} that analyze wrote") from None
+    except PermissionError as error:
+        raise DataError(f"{path}: cannot read the workbook: {error.strerror}") from error
+    except Exception as error:  # openpyxl lets through whatever zipfile and the XML parser raise on a broken file
+        raise DataError(f"{path}: expected an .xlsx workbook, found none that can be read: {error}") from error
+
+
+def _read_scheme(book: Any, path: Path) -> LabelScheme:
+    if columns.SHEET_CODEBOOK not in book.sheetnames:
+        raise DataError(f"{path}: no sheet {columns.SHEET_CODEBOOK} that names the classes; name them with --labels")
+    rows = book[columns.SHEET_CODEBOOK].iter_rows(values_only=True)
+    places = _find_columns(next(rows, ()), f"{path}: {columns.SHEET_CODEBOOK}", ("编号", columns.LABEL))
+    found: dict[int, Label] = {}
+    for cells in rows:
+        row = {title: _text(cells[place]) for title, place in places.items() if place < len(cells)}
+        number = row.get("编号", "").removesuffix(".0")
+        if number.isascii() and number.isdigit():
+            side = row.get(columns.GROUP, "")
+            found[int(number)] = Label(int(number), row.get(columns.LABEL, ""), row.get("英文名称", ""), side)
+    labels = tuple(found[number] for number in sorted(found))
+    sides = tuple(Group(side, side) for side in dict.fromkeys(label.group for label in labels) if side)
+    return LabelScheme(labels, sides)
+
+
+def _find_columns(header: Sequence[Any], source: str, required: tuple[str, ...]) -> dict[str, int]:
+    places: dict[str, int] = {}
+    for place, cell in enumerate(header):
+        places.setdefault(_text(cell), place)
+    missing = [title for title in required if title not in places]
+    if missing:
+        found = ", ".join(title for title in places if title)[:200]
+        raise DataError(f"{source}: expected the columns {', '.join(missing)} in row 1, found {found or 'none'}")
+    return places
+
+
+def _is_numbered(name: str, base: str) -> bool:
+    rest = name.removeprefix(base)
+    return name.startswith(base) and (rest == "" or rest.isdigit())
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell).strip()
