@@ -50,6 +50,7 @@ _CLOSING = {
 }
 _CLOSING |= {"[": "]", "［": "］", "{": "}"}
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
+_PAIRED = re.compile("[" + re.escape("".join([*_CLOSING, *_OPENING, '"'])) + "]")
 _END = re.compile(r"[。！？；｡!?;]+")
 _ASCII_END = frozenset("!?;")
 _CLOSING_QUOTES = '”’」』"'
@@ -109,7 +110,8 @@ def _protected(line: str) -> list[int]:
     """How many complete pairs hold each character; a pair's closing mark still counts as inside it."""
     steps = [0] * (len(line) + 1)
     open_marks: list[tuple[str, int]] = []
-    for index, mark in enumerate(line):
+    for match in _PAIRED.finditer(line):
+        mark, index = match.group(), match.start()
         if mark == '"':
             opening: str | None = '"' if any(m == '"' for m, _ in open_marks) else None
         else:

@@ -36,7 +36,7 @@ _BACKGROUND = re.compile(
 )
 # Words by which a sentence orders, promises or forbids something: such a sentence is never background.
 _DIRECTIVE = re.compile(
-    r"应当|必须|不得|要(?:加快|加强|坚持|进一步|切实|大力|着力|充分|抓住|把|推)|鼓励|支持|推动|推进|加快|加强|完善|建立健全|建设|实施|开展|力争|确保|严禁"
+    r"应当|应该|必须|不得|要(?:加快|加强|坚持|进一步|切实|大力|着力|充分|抓住|把|推)|鼓励|支持|推动|推进|加快|加强|完善|建立健全|建设|实施|开展|力争|确保|严禁"
 )
 _BACKGROUND_HEADING = re.compile(
     r"^(?:[^\s]*[、）)．.\s])?(?:发展)?(?:背景|现状|现状与形势|形势|发展形势|面临形势|面临的形势|发展现状|现实基础|发展基础|发展现状和形势|发展环境|重要意义|重大意义|规划背景"

@@ -14,6 +14,11 @@ from policy_bert.text import Span, split_sentences
 
 _UNMARKED = 10
 _HEADING_END = re.compile(r"[。；！？，：:;,、…]$")
+# A heading and the first numbered paragraph below it on one line: 一、总体要求 （一）指导思想…
+_GLUED = re.compile(
+    r"\s*(?:第[^\s，。；]{1,5}[章节]|[一二三四五六七八九十]{1,3}、)[^，。；：]{2,40}"
+    r"\s+(?=[（(][一二三四五六七八九十]{1,3}[）)]|第[^\s，。；]{1,6}条)"
+)
 _LONGEST_HEADING = 40
 _LONGEST_RUN_IN = 25
 
@@ -31,6 +36,7 @@ class Segment:
         run_in: Characters of a heading that the paragraph begins with: （一）总体思路。坚持…
         headings: The headings above it.
         part: 0 for the document itself, 1 … for what is attached to it.
+        preamble: Whether it stands before the first numbered chapter or article of a numbered text.
     """
 
     line: int
@@ -41,6 +47,7 @@ class Segment:
     run_in: int = 0
     headings: tuple[str, ...] = ()
     part: int = 0
+    preamble: bool = False
     chapter: int = 0
     article: int = 0
     paragraph: int = 1
@@ -72,6 +79,8 @@ def _segments(text: str) -> Iterator[Segment]:
             cuts = [0]
             if len(line) > 2 * _LONGEST_RUN_IN and "\t" not in line:
                 cuts += [span.start for span in split_sentences(line)[1:] if _begins_segment(line, span)]
+            if glued := _GLUED.match(line):
+                cuts = sorted({*cuts, glued.end()})
             for begin, end in zip(cuts, [*cuts[1:], len(line)], strict=True):
                 yield Segment(number, start + begin, start + end, find_marker(line[begin:end]))
         start += len(line) + 1
@@ -91,6 +100,7 @@ class _Numberer:
         self.article_level: Level = Level.ARTICLE
         body = [s.marker.level for s in segments if s.marker and s.kind == "content"]
         self.has_articles = body.count(Level.ARTICLE) >= 2 or {Level.ARTICLE, Level.CHAPTER} <= set(body)
+        self.is_numbered = bool(body)
         levels = sorted(level for level in set(body) if level != Level.ARTICLE or self.has_articles)
         if self.has_articles:
             above = [level for level in (Level.CHAPTER, Level.PART, Level.SECTION) if level in levels]
@@ -115,15 +125,15 @@ class _Numberer:
         if marker and marker.level == Level.ARTICLE and not self.has_articles:
             marker = None
         self._count(marker)
-        segment = replace(segment, marker=marker)
+        segment = replace(segment, marker=marker, preamble=self.is_numbered and not (self.chapter or self.article))
+        if marker and marker.level <= self.article_level:
+            self.path = [entry for entry in self.path if entry[0] < marker.level]
         if self._is_heading(index, marker):
             placed = self._numbered(replace(segment, kind="heading"))
             self._push(marker, line)
             self.paragraph = 0
             return placed
         run_in = self._run_in(marker, line)
-        if marker and marker.level <= self.article_level:
-            self.path = [entry for entry in self.path if entry[0] < marker.level]
         if run_in:
             self._push(marker, line[:run_in])
         elif marker and marker.level == Level.ARTICLE:
@@ -169,8 +179,8 @@ class _Numberer:
         if marker is None:
             return has_body and not self.has_articles and self._is_unmarked_heading(index, rest)
         deeper = has_body and (following.marker is None or following.marker.level > marker.level)  # type: ignore[union-attr]
-        if marker.level == Level.ARTICLE or marker.level < Level.ARTICLE:
-            return not re.search(r"[。；，]", rest)
+        if marker.level <= Level.ARTICLE:
+            return not re.search(r"[。；，：:]", rest)
         if self.has_articles:
             return False
         if rest.endswith("。"):
@@ -192,9 +202,10 @@ class _Numberer:
         return not before.endswith(("：", ":")) and len(after) > len(line) and after[-1] in "。；："
 
     def _run_in(self, marker: Marker | None, line: str) -> int:
-        if marker is None or self.has_articles or marker.level < Level.FIRST:
+        if self.has_articles or (marker.level < Level.FIRST if marker else not line.startswith("——")):
             return 0
         sentences = split_sentences(line)
         if len(sentences) < 2 or line[sentences[0].end - 1] != "。":
             return 0
-        return sentences[0].end if sentences[0].end - marker.length <= _LONGEST_RUN_IN else 0
+        length = sentences[0].end - (marker.length if marker else 2)
+        return sentences[0].end if length <= _LONGEST_RUN_IN else 0

@@ -43,9 +43,8 @@ class Marker:
 _N = rf"[{NUMERAL}0-9０-９]"
 _ORDINAL = rf"第\s*({_N}[{NUMERAL}0-9０-９ \u3000]{{0,12}}?)\s*"
 # A reference to an article rather than its beginning: 第十二条规定的…, 第三条第二款, 第五条、第六条.
-_REFERENCE = (
-    r"(?!(?:第[一二三四五六七八九十]+[款项]|[、，,和与至或的之~～—-]|及(?!时)|规定|所称|所列|所指|中的|以及|到第))"
-)
+_JOINED = r"(?:和|与|至|或|或者|及|以及|到)第"
+_REFERENCE = rf"(?!第[一二三四五六七八九十]+[款项]|[、，,]|{_JOINED}|[的之~～—-]|规定|所称|所列|所指|中的)"
 _PATTERNS: tuple[tuple[Level, re.Pattern[str]], ...] = (
     (Level.PART, re.compile(rf"\s*{_ORDINAL}(?:编|篇|部\s*分)(?![\u4e00-\u9fff]{{0,2}}[，。；])[\s、：:]*")),
     (Level.CHAPTER, re.compile(rf"\s*{_ORDINAL}章{_REFERENCE}[\s、：:]*")),

@@ -79,8 +79,7 @@ def _kind(segment: Segment, line: str, start: int, end: int) -> UnitKind:
         return "table"
     if letters < 2:
         return "fragment"
-    preamble = not segment.chapter and not segment.article and segment.marker is None
-    return sentence_kind(body, segment.headings, preamble)
+    return sentence_kind(body, segment.headings, segment.preamble)
 
 
 def _articles(sentences: list[_Sentence]) -> Iterator[list[_Sentence]]:
