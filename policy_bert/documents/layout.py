@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from policy_bert.documents.lines import ends_sentence, join_text
-from policy_bert.documents.structure import Level, begins_paragraph, find_marker
+from policy_bert.documents.structure import begins_paragraph
 
 _PAGE_NUMBER = re.compile(
     r"\s*(?:[—–\-－―·•]+\s*\d{1,4}\s*[—–\-－―·•]+|第\s*\d{1,4}\s*页(?:\s*[,，/]?\s*共\s*\d{1,4}\s*页)?"
@@ -35,7 +35,7 @@ class Line:
 
     @property
     def size(self) -> float:
-        """The line's height, in place of its font size."""
+        """The line's font size."""
         return max(self.top - self.bottom, 1.0)
 
 
@@ -142,10 +142,16 @@ def _continues(previous: Line, line: Line, margins: tuple[float, float], size: f
     if previous.right < right - _FULL_TOLERANCE_EM * size or line.left > left + 5 * size:
         return False
     if not ends_sentence(previous.text):
-        marker = find_marker(line.text)
-        strong = marker is not None and marker.level <= Level.FIRST
-        return not strong and not (begins_paragraph(line.text) and line.left > left + _INDENT_EM * size)
+        return not (begins_paragraph(line.text) and not _refers(previous.text, line.text))
     return line.left <= left + _INDENT_EM * size and not begins_paragraph(line.text)
+
+
+def _refers(previous: str, line: str) -> bool:
+    """Whether numbering at a line's beginning goes on with a reference: 前款第 | （一）项."""
+    return (
+        previous.rstrip()[-1:] in "第、和与至或"
+        or re.match(r"\s*[（(][^）)]{1,4}[）)]\s*[项、至和款]", line) is not None
+    )
 
 
 def _is_heading(line: Line, left: float, right: float, size: float) -> bool:

@@ -114,7 +114,7 @@ def _page_lines(page: Any) -> list[tuple[str, float, float, float, float]]:
     import pypdfium2.raw as pdfium
 
     textpage = page.get_textpage()
-    box, x, y = pdfium.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
+    box, matrix, x, y = pdfium.FS_RECTF(), pdfium.FS_MATRIX(), ctypes.c_double(), ctypes.c_double()
     builder = LineBuilder()
     for index in range(min(textpage.count_chars(), MAX_CHARACTERS)):
         code = pdfium.FPDFText_GetUnicode(textpage, index)
@@ -127,7 +127,11 @@ def _page_lines(page: Any) -> list[tuple[str, float, float, float, float]]:
             continue
         pdfium.FPDFText_GetLooseCharBox(textpage, index, ctypes.byref(box))
         pdfium.FPDFText_GetCharOrigin(textpage, index, ctypes.byref(x), ctypes.byref(y))
-        builder.add(character, box.left, box.right, y.value, max(box.top - box.bottom, 1.0))
+        scale = 1.0
+        if pdfium.FPDFText_GetMatrix(textpage, index, ctypes.byref(matrix)):
+            scale = math.hypot(matrix.b, matrix.d)
+        size = pdfium.FPDFText_GetFontSize(textpage, index) * scale
+        builder.add(character, box.left, box.right, y.value, size if size >= 1 else max(box.top - box.bottom, 1.0))
     textpage.close()
     return builder.lines()
 
@@ -137,7 +141,7 @@ class LineBuilder:
 
     def __init__(self) -> None:
         self._lines: list[tuple[list[str], list[float]]] = []  # characters; left, baseline, right, height
-        self._seen: set[tuple[str, int, int]] = set()
+        self._seen: dict[tuple[str, int, int], tuple[float, float]] = {}
         self._space = False
 
     def add_space(self, generated: bool) -> None:
@@ -146,10 +150,8 @@ class LineBuilder:
 
     def add(self, character: str, left: float, right: float, baseline: float, height: float) -> None:
         """A glyph with its box in points: on the last line, if it stands on it and follows, else on a new one."""
-        cell = (round(left / height * 4), round(baseline / height * 4))
-        if any((character, cell[0] + dx, cell[1] + dy) in self._seen for dx in (-1, 0, 1) for dy in (-1, 0, 1)):
+        if self._is_overprint(character, left, max(right - left, 0.1 * height), baseline, height):
             return
-        self._seen.add((character, *cell))
         space, self._space = self._space, False
         if self._lines:
             text, place = self._lines[-1]
@@ -164,6 +166,17 @@ class LineBuilder:
                 place[2], place[3] = max(place[2], right), max(place[3], height)
                 return
         self._lines.append(([character], [left, baseline, right, height]))
+
+    def _is_overprint(self, character: str, left: float, width: float, baseline: float, height: float) -> bool:
+        """Whether the same glyph stands here already, give or take a quarter of its width; else note it."""
+        column, row = int(left // width), int(baseline // height)
+        for cell in ((character, column + dx, row + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)):
+            if cell in self._seen:
+                other_left, other_baseline = self._seen[cell]
+                if abs(left - other_left) < 0.25 * width and abs(baseline - other_baseline) < 0.15 * height:
+                    return True
+        self._seen[character, column, row] = (left, baseline)
+        return False
 
     def lines(self) -> list[tuple[str, float, float, float, float]]:
         """Text, left, bottom, right and top of each line, a gap of two characters being a tab."""

@@ -56,6 +56,10 @@ _PATTERNS: tuple[tuple[Level, re.Pattern[str]], ...] = (
     (Level.FOURTH, re.compile(r"\s*[（(]\s*([0-9０-９]{1,3})\s*[）)][\s、]*")),
     (Level.FOURTH, re.compile(r"\s*([0-9０-９]{1,2})[）)][\s、]*")),
 )
+# 2.1 and 3.1.3 before a heading, not 2.1亿元.
+_DECIMAL = re.compile(
+    r"\s*\d{1,2}((?:[.．]\d{1,2}){1,3})[.．]?\s*(?![亿万千百十个元倍年月日公平立人次家项级版]|[\d.．])(?=[\u4e00-\u9fff“（])"
+)
 _SINGLE = re.compile(r"\s*(?:([㈠-㈩])|([⑴-⒇])|([①-⑳])|([⒈-⒛]))[\s、]*")
 _SINGLE_LEVELS = ((Level.SECOND, "㈠"), (Level.FOURTH, "⑴"), (Level.FIFTH, "①"), (Level.THIRD, "⒈"))
 
@@ -75,6 +79,9 @@ def find_marker(line: str) -> Marker | None:
                 return Marker(level, parse_numeral(match.group(1)), match.end(), insertion)
             except ValueError:
                 continue
+    if match := _DECIMAL.match(line):
+        numbers = re.split("[.．]", match.group(1))[1:]
+        return Marker(Level.FOURTH if len(numbers) == 1 else Level.FIFTH, int(numbers[-1]), match.end())
     if match := _SINGLE.match(line):
         index = match.lastindex or 1
         level, first = _SINGLE_LEVELS[index - 1]
@@ -84,4 +91,4 @@ def find_marker(line: str) -> Marker | None:
 
 def begins_paragraph(line: str) -> bool:
     """Whether a line's form alone says that a paragraph begins there: it is numbered, or 附件, or a 专栏."""
-    return find_marker(line) is not None or re.match(r"\s*(附件|附录|专栏|目\s*录\s*$)", line) is not None
+    return find_marker(line) is not None or re.match(r"\s*(附\s*[件录]\s*[\d一二三四五六七八九十]*\s*([：:]|$)|专栏\s*\d|目\s*录\s*$|——)", line) is not None
