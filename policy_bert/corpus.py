@@ -200,7 +200,7 @@ def _file_sha256(path: str | Path) -> str:
 
 
 def _find_scheme(labels: str | None, path: str) -> LabelScheme | None:
-    beside = Path(path).with_name(SCHEME_FILE)
+    beside = Path(path).parent / SCHEME_FILE
     if labels == "none" or (labels is None and not beside.is_file()):
         return None
     return load_scheme(labels or beside)
