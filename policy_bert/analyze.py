@@ -16,7 +16,7 @@ from policy_bert.reports.plan import AnalysisOptions, plan_analysis
 
 __all__ = ["AnalysisOptions", "CodingRules", "analyze", "main"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("policy_bert.analyze")  # also where this module is run as __main__
 
 
 def fraction(text: str) -> float:
