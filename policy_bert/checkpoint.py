@@ -99,11 +99,15 @@ def _explain_download_error(error: Exception, repository: str, revision: str | N
     return None
 
 
-def check_checkpoint(folder: Path) -> LabelScheme:
+def check_checkpoint(folder: Path, onnx: bool = True) -> LabelScheme:
     """The label scheme of a checkpoint whose files are there, whole, and agree with one another.
 
     The scheme is read from `labels.yaml`; a checkpoint without one gets a scheme without groups from its
     `config.json`. Weights are checked by header and length, without being read.
+
+    Args:
+        folder: The checkpoint.
+        onnx: Whether to check a `model.onnx`; an export that will replace it need not.
 
     Raises:
         CheckpointError: A file is missing or broken, or the model's label map contradicts the scheme.
@@ -116,7 +120,7 @@ def check_checkpoint(folder: Path) -> LabelScheme:
     config = read_json(folder / MODEL_CONFIG_FILE)
     if (folder / WEIGHTS_FILE).exists():
         read_safetensors_header(folder / WEIGHTS_FILE)
-    if (folder / ONNX_FILE).exists():
+    if onnx and (folder / ONNX_FILE).exists():
         _check_onnx(folder)
     id2label = config.get("id2label")
     if not isinstance(id2label, Mapping) or not all(str(key).isdigit() for key in id2label):

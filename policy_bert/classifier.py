@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from policy_bert.batching import SentenceTokenizer, TokenizedSentences, batch_indices, pad_batch
 from policy_bert.checkpoint import check_checkpoint, find_checkpoint
 from policy_bert.engines import Engine, EngineName, load_engine
-from policy_bert.errors import UserError
+from policy_bert.errors import CheckpointError, UserError
 from policy_bert.labels import LabelScheme
 
 WINDOW_SENTENCES = 4096
-# Fewer tokens than this are not worth a batch of their own on another core.
+# A window of few tokens is split for this many cores, however many there are: batches, and so the last digit of a
+# score, must not depend on the machine. Fewer tokens than the second figure are not worth a batch of their own.
+_SHARES = 4
 _SMALLEST_SHARE_TOKENS = 128
 
 
@@ -145,14 +147,16 @@ class PolicyClassifier:
                 alternatives=tuple((names[label], float(row[label])) for label in best[1:]),
             )
 
-    def score_windows(self, windows: Iterable[Sequence[str]], batch_size: int | None = None) -> Iterator[WindowScores]:
+    def score_windows(
+        self, windows: Iterable[Sequence[str]], batch_size: int | None = None
+    ) -> Generator[WindowScores, None, None]:
         """Scores of one window of sentences after another, in their order, with memory for two windows.
 
-        While a window is scored the next one is taken and tokenised. An empty window gives no result; it
-        hands out what is under way, for input that pauses. Close the iterator to stop early.
+        While a window is scored the next one is taken and tokenised. Close the iterator to stop early.
 
         Raises:
             UserError: `batch_size` is less than 1.
+            CheckpointError: The model gives scores that are no numbers.
         """
         if batch_size is not None and batch_size < 1:
             raise UserError(f"batch size: expected at least 1, found {batch_size}")
@@ -160,7 +164,7 @@ class PolicyClassifier:
         pending: _Started | None = None
         try:
             for window in windows:
-                started = self._start(pool, window, batch_size) if window else None
+                started = self._start(pool, window, batch_size)
                 if pending is not None:
                     yield self._collect(pending)
                 pending = started
@@ -186,7 +190,7 @@ class PolicyClassifier:
         started = _Started(np.array([distinct[sentence] for sentence in window]), self.tokenizer.encode(list(distinct)))
         ids = started.tokenized.ids
         lengths = np.array([len(row) for row in ids])
-        share = max(_SMALLEST_SHARE_TOKENS, -(-int(lengths.sum()) // self.engine.workers))
+        share = max(_SMALLEST_SHARE_TOKENS, -(-int(lengths.sum()) // _SHARES))
         for batch in batch_indices(lengths, min(self.engine.token_budget, share), batch_size):
             padded = pad_batch([ids[row] for row in batch], self.tokenizer.pad_id)
             started.batches.append((batch, pool.submit(self.engine.logits, *padded)))
@@ -197,6 +201,8 @@ class PolicyClassifier:
         scores = np.zeros((len(started.tokenized.ids), len(self.scheme)), dtype=np.float32)
         for batch, future in started.batches:
             scores[batch] = softmax(future.result())
+        if not np.isfinite(scores).all():
+            raise CheckpointError(f"{self.checkpoint}: corrupted weights: the scores are no numbers")
         return WindowScores(scores[started.rows], started.tokenized.truncated[started.rows])
 
 

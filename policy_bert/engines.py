@@ -43,8 +43,8 @@ def available_cores() -> int:
 class OnnxEngine:
     """ONNX Runtime on the CPU: one single-threaded run a core, which scales better than threads inside a run."""
 
-    def __init__(self, folder: Path, threads: int | None = None) -> None:
-        """Load `model.onnx` of a checkpoint folder.
+    def __init__(self, folder: Path, threads: int | None = None, graph: Path | None = None) -> None:
+        """Load `model.onnx` of a checkpoint folder, or another graph file.
 
         Raises:
             CheckpointError: The file is broken, or needs operators that this ONNX Runtime lacks.
@@ -56,7 +56,7 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        path = folder / ONNX_FILE
+        path = graph or folder / ONNX_FILE
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
@@ -154,6 +154,7 @@ def load_engine(folder: Path, engine: EngineName = "auto", device: str = "auto",
         raise UserError("device cuda: the ONNX engine runs on the CPU; use --engine torch")
     if not has_onnx:
         raise CheckpointError(
-            f"{folder}: the ONNX engine needs {ONNX_FILE}: run `python -m policy_bert.export {folder}`, or use --engine torch"
+            f"{folder}: the ONNX engine needs {ONNX_FILE}: run `python -m policy_bert.export {folder}`, "
+            "or use --engine torch"
         )
     return OnnxEngine(folder, threads)
