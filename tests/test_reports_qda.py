@@ -73,7 +73,7 @@ def test_every_coding_has_a_note_with_its_confidence(project):
     coding, tree, _ = project
     notes = {note.get("guid"): note.findtext(f"{P}PlainTextContent") for note in tree.iter(f"{P}Note")}
     confidences = {u.id: u.confidence for d in coding.documents() for u in d.units if u.label is not None}
-    references = [selection for selection in tree.iter(f"{P}PlainTextSelection")]
+    references = list(tree.iter(f"{P}PlainTextSelection"))
     assert len(references) == len(notes) == len(confidences)
     for selection in references:
         (note,) = selection.iter(f"{P}NoteRef")
@@ -89,7 +89,9 @@ def test_identifiers_are_unique_and_the_same_in_every_run(project, tmp_path):
     first, second = (zipfile.ZipFile(tmp_path / f"{name}.qdpx") for name in ("first", "second"))
     assert first.namelist() == second.namelist()
     assert all(first.read(name) == second.read(name) for name in first.namelist())
-    assert [node.get("guid") for node in etree.fromstring(first.read("project.qde")).iter() if node.get("guid")] == guids
+    assert [
+        node.get("guid") for node in etree.fromstring(first.read("project.qde")).iter() if node.get("guid")
+    ] == guids
 
 
 def test_the_sources_are_plain_utf8_with_line_feeds(project):
