@@ -26,12 +26,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import BertConfig, BertForMaskedLM, Trainer, TrainingArguments
 from transformers.modeling_outputs import MaskedLMOutput
-from transformers.trainer_utils import get_last_checkpoint
 
 from policy_bert import warmstart
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
 from policy_bert.errors import DataError
+from policy_bert.finetuning import CompletionMarker, last_complete_checkpoint
 from policy_bert.hardware import supports_bfloat16
 from policy_bert.pretraining_text import iterate_documents, is_held_out, pack_documents, repeat_documents
 from policy_bert.settings import EncoderConfig, PretrainConfig, TextSource
@@ -263,13 +263,13 @@ def _run_phase(
         data_collator=SpanMasker(*masking, config.shifted_fraction, positions),
         train_dataset=WindowDataset(data.train),
         eval_dataset=WindowDataset(data.held_out),
+        callbacks=[CompletionMarker()],
     )
     evaluator = SpanMasker(*masking, 0.0, positions, seed=config.seed)
     trainer.get_eval_dataloader = lambda dataset=None: torch.utils.data.DataLoader(  # type: ignore[method-assign]
         WindowDataset(data.held_out), batch_size=arguments.per_device_eval_batch_size, collate_fn=evaluator
     )
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=last_complete_checkpoint(folder))
     step_tokens = tokens / arguments.max_steps
     history: list[dict[str, float]] = []
     for entry in trainer.state.log_history:
@@ -307,7 +307,7 @@ def _training_arguments(
         eval_steps=config.evaluate_every_steps,
         logging_steps=min(50, config.evaluate_every_steps),
         save_steps=config.evaluate_every_steps,
-        save_total_limit=1,
+        save_total_limit=2,
         remove_unused_columns=False,
         dataloader_num_workers=4 if on_gpu else 0,
         dataloader_pin_memory=on_gpu,

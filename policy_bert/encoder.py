@@ -1,0 +1,129 @@
+"""The model to fine-tune: from the package, a folder or the hub, or made from scratch; and its pooling layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, PreTrainedModel
+
+from policy_bert.checkpoint import SHIPPED_ENCODER, find_checkpoint
+from policy_bert.errors import CheckpointError
+from policy_bert.labels import LabelScheme
+from policy_bert.settings import ModelConfig
+from policy_bert.vocabulary import build_tokenizer
+
+COMPACT, SCRATCH = "compact", "scratch"
+POOLED_MEAN_SCALE = 4.0  # how much the mean of the tokens outweighs [CLS] itself at the start
+WAYS_OUT = (
+    "ways out: set HF_ENDPOINT to a mirror of the hub, set model.base to a local folder, "
+    "or use configs/compact.yaml, which needs no download"
+)
+
+
+def find_base(config: ModelConfig) -> Path | None:
+    """The folder of the base model, downloaded if need be; None for `scratch`.
+
+    Raises:
+        CheckpointError: It can be neither found nor downloaded; the message names the ways out.
+    """
+    if config.base == SCRATCH:
+        return None
+    if config.base == COMPACT:
+        return SHIPPED_ENCODER
+    try:
+        folder = find_checkpoint(config.base, config.revision)
+    except CheckpointError as error:
+        raise CheckpointError(f"base model {config.base}: {error}; {WAYS_OUT}") from error
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"base model {config.base}: {folder} has no config.json; {WAYS_OUT}")
+    return folder
+
+
+def load_tokenizer(config: ModelConfig, base: Path | None, sentences: Sequence[str]) -> Tokenizer:
+    """The base model's tokenizer, or one built from `sentences` where there is no base."""
+    if base is None:
+        return build_tokenizer(sentences, config.scratch.vocabulary_size)
+    if (base / "tokenizer.json").is_file():
+        return Tokenizer.from_file(str(base / "tokenizer.json"))
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(base).backend_tokenizer
+
+
+def load_classifier(
+    config: ModelConfig, base: Path | None, scheme: LabelScheme, vocabulary_size: int, seed: int
+) -> PreTrainedModel:
+    """A sequence classifier over the base model with a new head for the scheme's classes, in float32.
+
+    The same seed gives the same weights.
+
+    Raises:
+        CheckpointError: The folder's files do not load.
+    """
+    torch.manual_seed(seed)
+    label_maps = {"id2label": scheme.id2label, "label2id": scheme.label2id, "num_labels": len(scheme)}
+    dropout = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
+    if base is None:
+        shape = config.scratch
+        return BertForSequenceClassification(
+            BertConfig(
+                vocab_size=vocabulary_size,
+                hidden_size=shape.hidden,
+                num_hidden_layers=shape.layers,
+                num_attention_heads=shape.heads,
+                intermediate_size=shape.intermediate,
+                max_position_embeddings=shape.max_length_tokens,
+                **label_maps,
+                **dropout,
+            )
+        )
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            base, dtype=torch.float32, use_safetensors=True, **label_maps, **dropout
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{base}: cannot load the base model: {str(error).splitlines()[0]}; {WAYS_OUT}") from error
+    return add_pooling_layer(model, seed) if config.pooling_layer else model
+
+
+def add_pooling_layer(model: PreTrainedModel, seed: int) -> PreTrainedModel:
+    """The classifier with one layer more, which starts as mean pooling into [CLS].
+
+    In the new layer queries and keys are near zero, so that [CLS] attends to all tokens alike; values and the
+    attention's output are multiples of the identity and the feed-forward part adds nothing. BERT's head reads
+    [CLS], so it starts from the mean of the tokens, and fine-tuning may turn the mean into an attention of its own.
+    """
+    if not isinstance(model, BertForSequenceClassification):
+        raise CheckpointError(f"model.pooling_layer: expected a BERT encoder, found {type(model).__name__}")
+    torch.manual_seed(seed)
+    config = BertConfig(**{**model.config.to_dict(), "num_hidden_layers": model.config.num_hidden_layers + 1})
+    deeper = BertForSequenceClassification(config)
+    deeper.load_state_dict(model.state_dict(), strict=False)
+    layer = deeper.bert.encoder.layer[-1]
+    identity = torch.eye(config.hidden_size)
+    with torch.no_grad():
+        layer.attention.self.value.weight.copy_(identity)
+        layer.attention.output.dense.weight.copy_(POOLED_MEAN_SCALE * identity)
+        layer.output.dense.weight.zero_()
+        deeper.bert.pooler.dense.weight.copy_(0.5 * identity)
+    return deeper
+
+
+def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
+    """Divide the head's weights and bias by the temperature, so that every loader gets calibrated scores (Guo et al. 2017)."""
+    with torch.no_grad():
+        model.classifier.weight /= temperature
+        model.classifier.bias /= temperature
+
+
+def quiet_transformers() -> None:
+    """Keep transformers' advice (new weights in the head, and the like) out of the log unless asked for."""
+    from transformers.utils import logging as transformers_logging
+
+    if "TRANSFORMERS_VERBOSITY" not in os.environ:
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()

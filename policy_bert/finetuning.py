@@ -1,0 +1,349 @@
+"""One phase of fine-tuning with `transformers.Trainer`: sentences and targets in, a trained model out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from policy_bert.hardware import supports_bfloat16
+from policy_bert.settings import FinetuneConfig
+
+logger = logging.getLogger(__name__)
+
+AVERAGE_FILE = "averaged_weights.safetensors"
+COMPLETE_FILE = "complete"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Sentences to train on.
+
+    Attributes:
+        texts: The sentences.
+        targets: Probabilities of the classes, shape (sentences, classes), float32; one-hot where only a label is known.
+        weights: The loss weight of each sentence, shape (sentences,), float32.
+    """
+
+    texts: Sequence[str]
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    def joined(self, other: Examples) -> Examples:
+        """These examples and the other's after them."""
+        return Examples(
+            [*self.texts, *other.texts],
+            np.concatenate([self.targets, other.targets]),
+            np.concatenate([self.weights, other.weights]),
+        )
+
+
+def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """Targets of shape (labels, classes) with a single 1 a row."""
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def class_weights(labels: NDArray[np.int64], classes: int, kind: str) -> NDArray[np.float32]:
+    """The loss weight of each class, shape (classes,), with mean 1 over the labelled sentences.
+
+    Args:
+        labels: The labels trained on.
+        classes: How many classes there are.
+        kind: `none`, `inverse` (1/n) or `inverse_sqrt` (1/√n).
+    """
+    counts = np.maximum(np.bincount(labels, minlength=classes), 1).astype(np.float64)
+    power = {"none": 0.0, "inverse": 1.0, "inverse_sqrt": 0.5}[kind]
+    weights = counts**-power
+    return (weights / (weights[labels].mean() if len(labels) else 1.0)).astype(np.float32)
+
+
+class EncodedDataset(Dataset[dict[str, Any]]):
+    """Examples as token ids."""
+
+    def __init__(self, examples: Examples, tokenizer: Tokenizer, max_length_tokens: int) -> None:
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length_tokens)
+        encodings = tokenizer.encode_batch([*examples.texts])
+        tokenizer.no_truncation()
+        self.rows = [
+            {"input_ids": encoding.ids, "targets": target, "weight": weight, "length": len(encoding.ids)}
+            for encoding, target, weight in zip(encodings, examples.targets, examples.weights, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+
+class PaddingCollator:
+    """Pads a batch to its longest sentence and stacks its targets."""
+
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """`input_ids`, `attention_mask` (rows, length), `labels` (rows, classes) and `weight` (rows,)."""
+        length = max(len(row["input_ids"]) for row in rows)
+        ids = torch.full((len(rows), length), self.pad_id, dtype=torch.long)
+        mask = torch.zeros((len(rows), length), dtype=torch.long)
+        for index, row in enumerate(rows):
+            ids[index, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+            mask[index, : len(row["input_ids"])] = 1
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "labels": torch.from_numpy(np.stack([row["targets"] for row in rows])),
+            "weight": torch.tensor([float(row["weight"]) for row in rows]),
+        }
+
+
+class RecipeTrainer(Trainer):
+    """`Trainer` with the recipe's loss (soft targets, weights, smoothing, R-Drop) and layer-wise learning rates."""
+
+    def __init__(self, recipe: FinetuneConfig, **arguments: Any) -> None:
+        self.recipe = recipe
+        super().__init__(**arguments)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any
+    ) -> Tensor | tuple[Tensor, Any]:
+        """Weighted cross-entropy to the soft targets, plus R-Drop's divergence while training."""
+        inputs = dict(inputs)
+        targets, weight = inputs.pop("labels"), inputs.pop("weight")
+        outputs = model(**inputs)
+        log_scores = functional.log_softmax(outputs.logits.float(), dim=-1)
+        if not model.training:
+            loss = -(targets * log_scores).sum(-1).mean()
+            return (loss, outputs) if return_outputs else loss
+        smoothing = self.recipe.label_smoothing
+        targets = (1.0 - smoothing) * targets + smoothing / targets.shape[-1]
+        row_loss = -(targets * log_scores).sum(-1)
+        if self.recipe.r_drop:
+            second = functional.log_softmax(model(**inputs).logits.float(), dim=-1)
+            row_loss = (row_loss - (targets * second).sum(-1)) / 2 + self.recipe.r_drop * _symmetric_kl(
+                log_scores, second
+            )
+        loss = (weight * row_loss).mean()
+        return (loss, outputs) if return_outputs else loss
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """AdamW whose learning rate shrinks by `layer_decay` a layer from the head down to the embeddings."""
+        if self.optimizer is None:
+            self.optimizer = torch.optim.AdamW(
+                layer_groups(
+                    self.model, self.recipe.learning_rate, self.recipe.layer_decay, self.recipe.weight_decay
+                ),
+                fused=True,
+            )
+        return self.optimizer
+
+
+def _symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
+    difference = first - second
+    return ((first.exp() - second.exp()) * difference).sum(-1) / 4
+
+
+def layer_groups(
+    model: PreTrainedModel, learning_rate: float, layer_decay: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Optimizer groups: one a layer and kind, vectors (biases, normalisation) without weight decay."""
+    depth = model.config.num_hidden_layers
+    groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if ".embeddings." in name:
+            below_top = depth
+        elif ".layer." in name:
+            below_top = depth - 1 - int(name.split(".layer.")[1].split(".")[0])
+        else:
+            below_top = 0
+        decays = parameter.ndim > 1
+        group = groups.setdefault(
+            (below_top, decays),
+            {
+                "params": [],
+                "lr": learning_rate * layer_decay**below_top,
+                "weight_decay": weight_decay if decays else 0.0,
+            },
+        )
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
+class WeightAverager(TrainerCallback):
+    """Averages the weights over the last share of the steps (Izmailov et al. 2018) and survives a resume."""
+
+    def __init__(self, fraction: float) -> None:
+        self.fraction = fraction
+        self.count = 0
+        self.average: dict[str, Tensor] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take up the average of an interrupted run."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}" / AVERAGE_FILE
+        if state.global_step and folder.is_file():
+            self.average = load_file(folder)
+            self.count = int(self.average.pop("count"))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Add the weights of this step."""
+        if state.global_step <= state.max_steps * (1.0 - self.fraction):
+            return
+        self.count += 1
+        for name, parameter in model.named_parameters():
+            if name in self.average:
+                self.average[name] += (parameter.detach() - self.average[name]) / self.count
+            else:
+                self.average[name] = parameter.detach().clone()
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write the average into the checkpoint."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if self.count and folder.is_dir():
+            save_file({**self.average, "count": torch.tensor(self.count)}, folder / AVERAGE_FILE)
+
+    def apply(self, model: PreTrainedModel) -> None:
+        """Put the average in the place of the model's weights."""
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name in self.average:
+                    parameter.copy_(self.average[name])
+
+
+class CompletionMarker(TrainerCallback):
+    """Marks a checkpoint when all of it is written, so that one cut short by a kill is never resumed from."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write the mark."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and folder.is_dir():
+            (folder / COMPLETE_FILE).touch()
+
+
+def last_complete_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that carries the mark, None where there is none."""
+    marked = [mark.parent for mark in folder.glob(f"checkpoint-*/{COMPLETE_FILE}")]
+    return str(max(marked, key=lambda path: int(path.name.rpartition("-")[2]))) if marked else None
+
+
+def finetune(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    examples: Examples,
+    recipe: FinetuneConfig,
+    folder: str | Path,
+    *,
+    seed: int,
+    max_length_tokens: int,
+    validation: Examples | None = None,
+    measure: Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]] | None = None,
+    keep_checkpoints: bool = True,
+) -> list[dict[str, float]]:
+    """The training log; `model` is trained in place and left on the CPU in evaluation mode.
+
+    Args:
+        model: A sequence classifier with as many classes as the targets.
+        tokenizer: Its tokenizer.
+        examples: What to train on.
+        recipe: How.
+        folder: Where checkpoints go; one found there is resumed from, to the weights of an uninterrupted run.
+        seed: Of order and dropout; the same seed gives the same weights on the same machine and thread count.
+        max_length_tokens: Where sentences are cut.
+        validation: Scored after each epoch; needed for early stopping.
+        measure: Metrics of logits (sentences, classes) and labels; must give `macro_f1` for early stopping.
+        keep_checkpoints: Whether to write a checkpoint an epoch; without them nothing can be resumed.
+    """
+    folder = Path(folder)
+    stopping = recipe.early_stopping_patience > 0 and validation is not None
+    averager = WeightAverager(recipe.average_fraction) if recipe.average_fraction else None
+    encode = lambda part: EncodedDataset(part, tokenizer, max_length_tokens)  # noqa: E731
+    trainer = RecipeTrainer(
+        recipe,
+        model=model,
+        args=_training_arguments(
+            recipe, folder, len(examples.texts), seed, validation is not None, stopping, keep_checkpoints
+        ),
+        data_collator=PaddingCollator(model.config.pad_token_id or 0),
+        train_dataset=encode(examples),
+        eval_dataset=encode(validation) if validation is not None else None,
+        compute_metrics=_metrics_of(measure) if measure is not None else None,
+        callbacks=[
+            *([EarlyStoppingCallback(recipe.early_stopping_patience)] if stopping else []),
+            *([averager] if averager else []),
+            CompletionMarker(),
+        ],
+    )
+    last = last_complete_checkpoint(folder) if keep_checkpoints else None
+    if last:
+        logger.info("resuming from %s", last)
+    trainer.train(resume_from_checkpoint=last)
+    if averager:
+        averager.apply(model)
+    model.cpu().eval()
+    return trainer.state.log_history
+
+
+def _metrics_of(
+    measure: Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]],
+) -> Callable[[EvalPrediction], dict[str, float]]:
+    return lambda prediction: measure(prediction.predictions, prediction.label_ids.argmax(-1))
+
+
+def _training_arguments(
+    recipe: FinetuneConfig,
+    folder: Path,
+    sentences: int,
+    seed: int,
+    validates: bool,
+    stopping: bool,
+    keep_checkpoints: bool,
+) -> TrainingArguments:
+    devices = max(torch.cuda.device_count(), 1)
+    steps = -(-sentences // (recipe.batch_size * recipe.gradient_accumulation_steps * devices)) * recipe.epochs
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=64,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=int(steps * recipe.warmup_fraction),
+        lr_scheduler_type="linear",
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        bf16=supports_bfloat16(),
+        eval_strategy="epoch" if validates else "no",
+        save_strategy="epoch" if keep_checkpoints else "no",
+        save_total_limit=2,  # a kill while one is written leaves the one before
+        load_best_model_at_end=stopping and keep_checkpoints,
+        metric_for_best_model="macro_f1" if stopping else None,
+        logging_strategy="epoch",
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none",
+        disable_tqdm=not sys.stderr.isatty(),
+        seed=seed,
+    )

@@ -1,0 +1,185 @@
+"""The fine-tuning recipe, the same for a run and for a fold of the cross-validation: adapt, then fit."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from policy_bert.encoder import find_base, load_classifier, load_tokenizer
+from policy_bert.finetuning import Examples, class_weights, finetune, one_hot
+from policy_bert.labels import SCHEME_FILE, LabelScheme
+from policy_bert.linear import make_baseline
+from policy_bert.measures import accuracy, macro_f1
+from policy_bert.settings import FinetuneConfig, RunConfig
+from policy_bert.splits import stratified_folds
+from policy_bert.training_data import LabelledTexts
+from policy_bert.vocabulary import save_tokenizer
+
+logger = logging.getLogger(__name__)
+
+TEACHER_FOLDS = 5
+
+
+class Recipe:
+    """A run's configuration over its base model and label scheme.
+
+    Args:
+        config: The run's configuration.
+        scheme: The classes.
+        vocabulary_texts: What a vocabulary is built from where the model has no base.
+        auxiliary: Sentences that are only trained on.
+
+    Raises:
+        CheckpointError: The base model can be neither found nor downloaded.
+    """
+
+    def __init__(
+        self, config: RunConfig, scheme: LabelScheme, vocabulary_texts: tuple[str, ...], auxiliary: LabelledTexts
+    ) -> None:
+        self.config = config
+        self.scheme = scheme
+        self.auxiliary = auxiliary
+        self.base: Path | None = find_base(config.model)
+        self.tokenizer: Tokenizer = load_tokenizer(config.model, self.base, vocabulary_texts)
+
+    def initial_model(self, seed: int) -> PreTrainedModel:
+        """The base model with a new head."""
+        return load_classifier(self.config.model, self.base, self.scheme, self.tokenizer.get_vocab_size(), seed)
+
+    def max_length_tokens(self, model: PreTrainedModel) -> int:
+        """Where training sentences are cut: the configuration's limit or the model's, whichever is less."""
+        limit = int(model.config.max_position_embeddings)
+        return min(self.config.model.max_length_tokens or limit, limit)
+
+    def adapt(self, folder: Path, seed: int, keep_checkpoints: bool = True) -> PreTrainedModel:
+        """The base model after the phase on the auxiliary sentences, which knows nothing of the corpus's labels.
+
+        The result is kept in `folder` and taken from there when it is there already.
+        """
+        model = self.initial_model(seed)
+        recipe = self.config.adaptation
+        if recipe is None or not self.auxiliary.texts:
+            return model
+        kept = folder / f"adapted-{seed}.safetensors"
+        if kept.is_file():
+            model.load_state_dict(load_file(kept))
+            return model
+        logger.info("adapting to %d auxiliary sentences", len(self.auxiliary.texts))
+        self._run(model, self._examples(self.auxiliary, recipe), recipe, folder / "adaptation", seed, keep_checkpoints)
+        if _is_main_process():
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, kept)
+        return model
+
+    def fit(
+        self,
+        model: PreTrainedModel,
+        train: LabelledTexts,
+        groups: NDArray[np.int64],
+        folder: Path,
+        seed: int,
+        validation: LabelledTexts | None = None,
+        keep_checkpoints: bool = True,
+    ) -> list[dict[str, float]]:
+        """Fine-tune `model` in place on the corpus's training sentences; the training log.
+
+        Args:
+            model: As `adapt` gives it.
+            train: The sentences to fit.
+            groups: Their near-duplicate groups, for cross-fitting the linear teacher.
+            folder: Where checkpoints go.
+            seed: Of order and dropout.
+            validation: Scored after each epoch, and for early stopping.
+            keep_checkpoints: Whether an interrupted fit can be resumed.
+        """
+        recipe = self.config.train
+        examples = self._examples(train, recipe)
+        if recipe.linear_teacher:
+            teacher = self._cross_fitted_scores(train, groups, seed)
+            share = np.float32(recipe.linear_teacher)
+            examples = replace(examples, targets=(1 - share) * examples.targets + share * teacher)
+        if recipe.auxiliary_weight and self.auxiliary.texts:
+            extra = self._examples(self.auxiliary, recipe)
+            weights = np.float32(recipe.auxiliary_weight) * extra.weights
+            examples = examples.joined(replace(extra, weights=weights))
+        return self._run(model, examples, recipe, folder, seed, keep_checkpoints, validation)
+
+    def save(self, model: PreTrainedModel, folder: Path) -> None:
+        """Write the checkpoint files that plain transformers loads, weights in float16, and the label scheme.
+
+        The configuration says float32, so that loaders compute in float32 on every processor.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        model.half().save_pretrained(folder)
+        model.float()
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings.pop("torch_dtype", None)
+        settings["dtype"] = "float32"
+        text = json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        (folder / "config.json").write_text(text, encoding="utf-8")
+        save_tokenizer(self.tokenizer, folder, int(model.config.max_position_embeddings))
+        (folder / SCHEME_FILE).write_text(self.scheme.to_yaml(), encoding="utf-8")
+
+    def _run(
+        self,
+        model: PreTrainedModel,
+        examples: Examples,
+        recipe: FinetuneConfig,
+        folder: Path,
+        seed: int,
+        keep_checkpoints: bool,
+        validation: LabelledTexts | None = None,
+    ) -> list[dict[str, float]]:
+        classes = len(self.scheme)
+        return finetune(
+            model,
+            self.tokenizer,
+            examples,
+            recipe,
+            folder,
+            seed=seed,
+            max_length_tokens=self.max_length_tokens(model),
+            validation=self._examples(validation, recipe) if validation is not None else None,
+            measure=_validation_measure(classes),
+            keep_checkpoints=keep_checkpoints,
+        )
+
+    def _examples(self, part: LabelledTexts, recipe: FinetuneConfig) -> Examples:
+        classes = len(self.scheme)
+        weights = class_weights(part.labels, classes, recipe.class_weights)[part.labels]
+        return Examples(part.texts, one_hot(part.labels, classes), weights)
+
+    def _cross_fitted_scores(self, train: LabelledTexts, groups: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
+        """The linear model's scores of sentences it has not seen: fitted on the other folds of the training part."""
+        scores = np.zeros((len(train.texts), len(self.scheme)), dtype=np.float32)
+        everything = np.arange(len(train.texts))
+        for held_out in stratified_folds(train.labels, groups, TEACHER_FOLDS, seed):
+            part = train.subset(np.setdiff1d(everything, held_out))
+            texts = [*part.texts, *self.auxiliary.texts]
+            labels = np.concatenate([part.labels, self.auxiliary.labels])
+            teacher = make_baseline("tfidf_logistic", len(self.scheme)).fit(texts, labels)
+            scores[held_out] = teacher.predict_scores([train.texts[index] for index in held_out])
+        return scores
+
+
+def _validation_measure(classes: int) -> Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]]:
+    def measure(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+        predictions = logits.argmax(-1)
+        return {"accuracy": accuracy(labels, predictions), "macro_f1": macro_f1(labels, predictions, classes)}
+
+    return measure
+
+
+def _is_main_process() -> bool:
+    from accelerate import PartialState
+
+    return bool(PartialState().is_main_process)

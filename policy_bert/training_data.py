@@ -1,0 +1,84 @@
+"""What a run trains on: the corpus's distinct sentences, their groups, and auxiliary sentences apart from them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy_bert.corpus import Corpus, load_corpus
+from policy_bert.labels import LabelScheme, load_scheme
+from policy_bert.settings import DataConfig, SplitConfig
+from policy_bert.splits import near_duplicate_groups
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Sentences and their class ids, int64 of shape (sentences,)."""
+
+    texts: tuple[str, ...]
+    labels: NDArray[np.int64]
+
+    def subset(self, indices: NDArray[np.int64]) -> LabelledTexts:
+        """The sentences at these indices, in their order."""
+        return LabelledTexts(tuple(self.texts[index] for index in indices), self.labels[indices])
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The corpus with the near-duplicate group of each sentence, and the auxiliary sentences.
+
+    No auxiliary sentence is a near-duplicate of a corpus sentence, so none can carry a test label into training.
+    """
+
+    corpus: Corpus
+    sentences: LabelledTexts
+    groups: NDArray[np.int64]
+    auxiliary: LabelledTexts
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """The label scheme."""
+        return self.corpus.scheme
+
+
+def load_training_data(data: DataConfig, split: SplitConfig) -> TrainingData:
+    """Read the corpus and the auxiliary files and find the near-duplicates among them.
+
+    Raises:
+        UserError: A file cannot be read or has bad rows.
+    """
+    scheme = load_scheme(data.labels) if data.labels else None
+    columns = {"text_column": data.text_column, "label_column": data.label_column}
+    corpus = load_corpus(data.corpus, scheme, contradictions=data.contradictions, **columns)
+    sentences = _labelled_texts(corpus)
+    parts = [_labelled_texts(load_corpus(path, corpus.scheme)) for path in data.auxiliary]
+    auxiliary = LabelledTexts(
+        tuple(text for part in parts for text in part.texts),
+        np.concatenate([part.labels for part in parts]) if parts else np.empty(0, dtype=np.int64),
+    )
+    groups = near_duplicate_groups([*sentences.texts, *auxiliary.texts], split.near_duplicate_threshold)
+    own, others = groups[: len(sentences.texts)], groups[len(sentences.texts) :]
+    apart = np.flatnonzero(~np.isin(others, own))
+    if len(apart) < len(others):
+        logger.info("%d auxiliary sentences left out as near-duplicates of the corpus", len(others) - len(apart))
+    return TrainingData(
+        corpus, sentences, near_duplicate_groups(sentences.texts, split.near_duplicate_threshold), auxiliary.subset(apart)
+    )
+
+
+def _labelled_texts(corpus: Corpus) -> LabelledTexts:
+    return LabelledTexts(
+        tuple(sentence.text for sentence in corpus.sentences),
+        np.array([sentence.label for sentence in corpus.sentences], dtype=np.int64),
+    )
+
+
+def corpus_name(config: DataConfig) -> str:
+    """The corpus's file name, as reports print it."""
+    return Path(config.corpus).name

@@ -1,0 +1,143 @@
+"""A run is reproducible, resumes to the same weights, and leaves a standard checkpoint."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from small import ROOT, run_config, write_config
+
+from policy_bert.checkpoint import check_checkpoint
+from policy_bert.classifier import PolicyClassifier
+from policy_bert.corpus import load_corpus
+from policy_bert.errors import CheckpointError, UserError
+from policy_bert.splits import read_split
+from policy_bert.train import main, train
+
+
+def weights(run):
+    return load_file(Path(run) / "model.safetensors")
+
+
+def assert_equal_weights(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    return train(run_config(folder))
+
+
+def test_a_run_folder_holds_what_later_steps_need_and_no_pickle(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert {
+        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
+        "labels.yaml", "config.yaml", "split.json", "training_log.csv", "README.md",
+    } <= names  # fmt: skip
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl")) or name == "checkpoints"]
+    assert len(check_checkpoint(finished)) == 3
+
+
+def test_the_split_in_the_run_is_of_the_corpus(finished):
+    corpus = load_corpus(finished.parent / "corpus.tsv")
+    split = read_split(finished / "split.json", corpus)
+    parts = np.concatenate([split.train, split.validation, split.test])
+    assert sorted(parts) == list(range(len(corpus.sentences)))
+
+
+def test_plain_transformers_gives_the_same_labels_and_scores(finished):
+    from transformers import pipeline
+
+    sentences = [sentence.text for sentence in load_corpus(finished.parent / "corpus.tsv").sentences]
+    theirs = pipeline("text-classification", model=str(finished))(sentences, top_k=1)
+    ours = PolicyClassifier.from_pretrained(finished, engine="torch").predict(sentences)
+    assert [row[0]["label"] for row in theirs] == [prediction.label_name for prediction in ours]
+    np.testing.assert_allclose([row[0]["score"] for row in theirs], [p.confidence for p in ours], atol=1e-4)
+
+
+def test_one_seed_gives_equal_weights_and_another_gives_others(finished, tmp_path):
+    assert_equal_weights(weights(finished), weights(train(run_config(tmp_path))))
+    other = train(run_config(tmp_path, seed=1, output=str(tmp_path / "other")))
+    assert any((weights(finished)[name] != tensor).any() for name, tensor in weights(other).items())
+
+
+def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(finished, tmp_path):
+    config = run_config(tmp_path)
+    command = [sys.executable, "-m", "policy_bert.train", "--config", str(write_config(tmp_path, config))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    second = Path(config.output) / "checkpoints" / "fit"
+    while process.poll() is None and not list(second.glob("checkpoint-*/trainer_state.json")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    train(config)
+    assert_equal_weights(weights(finished), weights(config.output))
+
+
+def test_an_unfinished_run_of_another_configuration_is_not_continued(tmp_path):
+    config = run_config(tmp_path)
+    checkpoints = Path(config.output) / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "config.yaml").write_text("other: 1\n", encoding="utf-8")
+    with pytest.raises(UserError, match="--restart"):
+        train(config)
+    assert (train(config, restart=True) / "model.safetensors").is_file()
+
+
+def test_fit_on_all_leaves_no_split_to_be_measured_on(tmp_path):
+    run = train(run_config(tmp_path, fit_on="all", temperature=2.0))
+    assert not (run / "split.json").exists()
+
+
+def test_the_temperature_is_folded_into_the_head(tmp_path):
+    sharp = weights(train(run_config(tmp_path, adaptation=None)))
+    soft = weights(train(run_config(tmp_path, adaptation=None, temperature=2.0, output=str(tmp_path / "soft"))))
+    np.testing.assert_allclose(soft["classifier.weight"], sharp["classifier.weight"] / 2, rtol=1e-2, atol=1e-4)
+
+
+def test_early_stopping_keeps_the_best_epoch(tmp_path):
+    config = run_config(
+        tmp_path, adaptation=None, train={"average_fraction": 0.0, "early_stopping_patience": 1, "epochs": 6}
+    )
+    run = train(config)
+    assert "eval_macro_f1" in (run / "training_log.csv").read_text(encoding="utf-8")
+
+
+def test_every_switch_of_the_recipe_trains(tmp_path):
+    recipe = {"r_drop": 0.5, "linear_teacher": 0.3, "layer_decay": 0.8, "gradient_accumulation_steps": 2}
+    run = train(run_config(tmp_path, train={**recipe, "class_weights": "inverse"}))
+    assert json.loads((run / "config.json").read_text(encoding="utf-8"))["dtype"] == "float32"
+
+
+def test_two_processes_train_to_the_end(tmp_path):
+    config = write_config(tmp_path, run_config(tmp_path))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    done = subprocess.run(
+        [*launch, "-m", "policy_bert.train", "--config", str(config)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_a_base_that_cannot_be_had_names_the_ways_out(tmp_path):
+    config = run_config(tmp_path)
+    with pytest.raises(CheckpointError, match=r"HF_ENDPOINT.*compact"):
+        train(replace(config, model=replace(config.model, base=str(tmp_path / "no" / "such" / "folder"))))
+
+
+def test_the_command_prints_the_run_folder(tmp_path, capsys):
+    config = write_config(tmp_path, run_config(tmp_path, adaptation=None))
+    assert main(["--config", str(config), "--set", "train.epochs=1"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "run")
