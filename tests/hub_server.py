@@ -81,7 +81,7 @@ class HubServer:
             "HF_HOME": str(home),
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_ETAG_TIMEOUT": "5",
+            "HF_HUB_ETAG_TIMEOUT": "30",
             "NO_PROXY": "127.0.0.1,localhost",
         }
 
