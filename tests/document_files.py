@@ -51,7 +51,9 @@ def save_pdf(path: Path, paragraphs: Sequence[str], indent: bool = True) -> Path
     return path
 
 
-NAVIGATION = '<li><a href="/a">政务公开</a></li><li><a href="/b">政府信息公开指南</a></li><li><a href="/c">办事服务</a></li>'
+NAVIGATION = (
+    '<li><a href="/a">政务公开</a></li><li><a href="/b">政府信息公开指南</a></li><li><a href="/c">办事服务</a></li>'
+)
 
 
 def save_html(path: Path, paragraphs: Sequence[str], encoding: str = "utf-8") -> Path:

@@ -139,7 +139,7 @@ def _read_workbook(path: Path) -> Iterator[list[str]]:
     import openpyxl
 
     try:
-        workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        workbook = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
         rows = [[_cell_text(cell) for cell in row] for row in workbook.worksheets[0].iter_rows(values_only=True)]
         workbook.close()
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:

@@ -10,6 +10,8 @@ from policy_bert.documents.lines import join_wrapped_text
 from policy_bert.documents.model import UnreadableDocumentError
 
 MAX_BYTES = 20 << 20
+_NO_TEXT = "不是文本文件，或编码无法识别"
+_LEAST_PLAUSIBILITY = 0.02
 # The commonest characters of official and general Chinese, simplified and traditional: they tell decodings apart.
 _COMMON = frozenset(
     "的一是在和有为国不了人中大这上以年和政发会市部建展业制行行理务设化法关工管实民立规推信加数据应条第"
@@ -56,7 +58,11 @@ def decode(content: bytes, declared: str = "") -> str:
     candidates.append(content.decode("utf-8", errors="replace"))
     if len(content) % 2 == 0:
         candidates += [_lenient(content, "utf-16-le"), _lenient(content, "utf-16-be")]
-    return _checked(max(candidates, key=_plausibility))
+    best = max(candidates, key=_plausibility)
+    foreign = sum(character > "\x7f" for character in best[:20_000])
+    if foreign > 0.3 * len(best[:20_000]) and _plausibility(best) < _LEAST_PLAUSIBILITY:
+        raise UnreadableDocumentError(_NO_TEXT)
+    return _checked(best)
 
 
 def _encodings(declared: str) -> list[str]:
@@ -86,7 +92,7 @@ def _checked(text: str) -> str:
     sample = text[:100_000]
     bad = sum(c == "\ufffd" or (c < " " and c not in "\t\r\n\f\x0b\x1a") for c in sample)
     if bad > max(2, len(sample) // 50):
-        raise UnreadableDocumentError("不是文本文件，或编码无法识别")
+        raise UnreadableDocumentError(_NO_TEXT)
     return text
 
 

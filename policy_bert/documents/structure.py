@@ -91,4 +91,8 @@ def find_marker(line: str) -> Marker | None:
 
 def begins_paragraph(line: str) -> bool:
     """Whether a line's form alone says that a paragraph begins there: it is numbered, or 附件, or a 专栏."""
-    return find_marker(line) is not None or re.match(r"\s*(附\s*[件录]\s*[\d一二三四五六七八九十]*\s*([：:]|$)|专栏\s*\d|目\s*录\s*$|——)", line) is not None
+    return (
+        find_marker(line) is not None
+        or re.match(r"\s*(附\s*[件录]\s*[\d一二三四五六七八九十]*\s*([：:]|$)|专栏\s*\d|目\s*录\s*$|——)", line)
+        is not None
+    )
