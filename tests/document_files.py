@@ -62,11 +62,11 @@ def save_html(path: Path, paragraphs: Sequence[str], encoding: str = "utf-8") ->
     path.write_bytes(
         f"""<!DOCTYPE html><html><head><meta charset="{encoding}"><title>{title}_某省人民政府门户网站</title>
 <meta name="PubDate" content="2022-01-12"><style>p {{ color: red }}</style><script>var a = "不是正文。";</script></head>
-<body><div class="header"><ul class="nav">{NAVIGATION}</ul></div><div class="crumbs">当前位置：<a href="/">首页</a> &gt; 政策</div>
+<body><div class="header"><ul class="nav">{NAVIGATION}</ul></div>
+<div class="crumbs">当前位置：<a href="/">首页</a> &gt; 政策</div>
 <div class="layout"><h1>{title}</h1><div class="info">【字体：<a href="#">大</a> <a href="#">中</a> 小】 打印</div>
 <div id="UCAP-CONTENT">{body}</div><div class="sidebar"><ul>{NAVIGATION}</ul></div></div>
-<div class="footer">版权所有：某省人民政府办公厅　网站标识码：1100000001　京ICP备05000000号</div></body></html>""".encode(
-            encoding
-        )
+<div class="footer">版权所有：某省人民政府办公厅　网站标识码：1100000001</div>
+</body></html>""".encode(encoding)
     )
     return path

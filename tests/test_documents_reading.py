@@ -21,6 +21,7 @@ from policy_bert.documents import (
     webpage,
     word,
 )
+from policy_bert.documents.pdf_extraction import extract
 from policy_bert.documents.reading import find_files
 from policy_bert.errors import DataError
 
@@ -70,7 +71,7 @@ def test_text_is_read_in_every_usual_encoding(tmp_path: Path, encoding: str) -> 
 
 
 def test_traditional_text_is_read_from_big5(tmp_path: Path) -> None:
-    text = "政府資料開放推動辦法\n第一條　為推動政府資料開放，提升行政效能，訂定本辦法。\n第二條　各機關應辦理資料開放業務。"
+    text = "政府資料開放推動辦法\n第一條　為推動政府資料開放，訂定本辦法。\n第二條　各機關應辦理業務。"
     (tmp_path / "a.txt").write_bytes(text.encode("big5"))
     assert read_document(tmp_path / "a.txt").text == text
 
@@ -83,7 +84,8 @@ def test_a_page_that_declares_gb2312_is_read_as_gb18030(tmp_path: Path) -> None:
 def test_markdown_loses_its_marks_and_keeps_its_text(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text(
-        "# 数据管理办法\n\n> 引言。\n\n- **推动**共享。\n1. 建设[平台](http://a)。\n\n| 任务 | 单位 |\n|---|---|\n| 共享 | 省厅 |\n",
+        "# 数据管理办法\n\n> 引言。\n\n- **推动**共享。\n1. 建设[平台](http://a)。\n\n"
+        "| 任务 | 单位 |\n|---|---|\n| 共享 | 省厅 |\n",
         encoding="utf-8",
     )
     assert read_document(path).text.split("\n") == [
@@ -149,13 +151,96 @@ def rewrite(path: Path, name: str, change: object, **options: object) -> None:
             archive.writestr(part, content)
 
 
+def test_word_numbering_follows_styles_formats_and_restarts() -> None:
+    from lxml import etree
+
+    from policy_bert.documents.numbering import W, load_numbering
+
+    namespace = f'xmlns:w="{W[1:-1]}"'
+    levels = "".join(
+        f'<w:lvl w:ilvl="{depth}"><w:start w:val="2"/><w:numFmt w:val="{form}"/>'
+        f'<w:lvlText w:val="%{depth + 1}."/></w:lvl>'
+        for depth, form in enumerate(
+            ("upperRoman", "lowerLetter", "decimalEnclosedCircle", "bullet", "decimalFullWidth")
+        )
+    )
+    numbering = etree.fromstring(
+        f'<w:numbering {namespace}><w:abstractNum w:abstractNumId="0">{levels}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num><w:num w:numId="2"><w:abstractNumId w:val="0"/>'
+        '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="9"/></w:lvlOverride></w:num></w:numbering>'
+    )
+    styles = etree.fromstring(
+        f'<w:styles {namespace}><w:style w:styleId="base">'
+        '<w:pPr><w:numPr><w:numId w:val="1"/></w:numPr></w:pPr></w:style>'
+        '<w:style w:styleId="own"><w:basedOn w:val="base"/></w:style></w:styles>'
+    )
+    lists = load_numbering(numbering, styles)
+
+    def label(properties: str) -> str:
+        return lists.label(etree.fromstring(f"<w:p {namespace}><w:pPr>{properties}</w:pPr></w:p>"))
+
+    def direct(list_id: int, depth: int) -> str:
+        return label(f'<w:numPr><w:ilvl w:val="{depth}"/><w:numId w:val="{list_id}"/></w:numPr>')
+
+    assert [label('<w:pStyle w:val="own"/>'), label('<w:pStyle w:val="own"/>')] == ["II.", "III."]
+    assert [direct(1, depth) for depth in range(1, 5)] == ["b.", "②.", "", "２."]
+    assert [direct(2, 0), direct(2, 0), label(""), direct(7, 0)] == ["IX.", "X.", "", ""]
+
+
+def test_text_boxes_notes_and_content_controls_of_a_docx_are_read_once(tmp_path: Path) -> None:
+    path = save_docx(tmp_path / "a.docx", ["第一段。", "第二段。"])
+    box = "<w:txbxContent><w:p><w:r><w:t>框中。</w:t></w:r></w:p></w:txbxContent>"
+    choice = (
+        '<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
+        f"<mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent>"
+    )
+
+    def change(text: str) -> str:
+        text = text.replace(
+            "第一段。</w:t>", f"第一<w:/>段。</w:t><w:br/><w:t>换行。</w:t>{choice}".replace("<w:/>", "")
+        )
+        return text.replace(
+            "<w:sectPr",
+            "<w:sdt><w:sdtContent><w:p><w:r><w:t>控件。</w:t></w:r></w:p></w:sdtContent></w:sdt><w:sectPr",
+            1,
+        )
+
+    rewrite(path, "word/document.xml", change)
+    namespace = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    note = '<w:footnote w:id="2"><w:p><w:r><w:t>脚注。</w:t></w:r></w:p></w:footnote>'
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(
+            "word/footnotes.xml", f'<w:footnotes {namespace}><w:footnote w:type="separator"/>{note}</w:footnotes>'
+        )
+    assert read_document(path).text.split("\n") == ["第一段。", "换行。", "框中。", "第二段。", "控件。", "脚注。"]
+
+
+def test_extraction_leaves_out_watermarks_and_overprinted_glyphs(tmp_path: Path) -> None:
+    from reportlab.pdfgen import canvas
+
+    path = save_pdf(tmp_path / "a.pdf", PLAN)
+    assert extract(str(path))["pages"][0][1][0][0] == RUNNING_HEAD
+    drawing = canvas.Canvas(str(tmp_path / "b.pdf"))
+    for offset in (0, 0.2):
+        drawing.drawString(50 + offset, 700, "2000 AABB")
+    drawing.drawString(300, 700, "cell")
+    drawing.rotate(45)
+    drawing.drawString(400, 100, "watermark")
+    drawing.save()
+    ((_, lines),) = extract(str(tmp_path / "b.pdf"))["pages"]
+    assert [line[0] for line in lines] == ["2000 AABB\tcell"]
+    (tmp_path / "c.pdf").write_bytes(b"%PDF-1.7\n")
+    assert "损坏" in extract(str(tmp_path / "c.pdf"))["reason"]
+
+
 def test_a_page_in_tables_and_one_form_keeps_its_text_and_loses_its_navigation(tmp_path: Path) -> None:
     paragraphs = "".join(f"<br>　　{line}" for line in REGULATION[1:])
     path = tmp_path / "a.htm"
     path.write_text(
         f'<html><head><title>{REGULATION[0]}</title></head><body><form><table><tr><td><a href="/">首页</a></td>'
         f'<td><a href="/x">机构职能</a></td></tr></table><h1>{REGULATION[0]}</h1><table><tr><td>{paragraphs}'
-        "<table><tr><td>序号</td><td><p>任务</p></td></tr></table></td></tr></table><p>上一篇：<a href='/1'>旧闻</a></p></form></body></html>",
+        "<table><tr><td>序号</td><td><p>任务</p></td></tr></table></td></tr></table>"
+        "<p>上一篇：<a href='/1'>旧闻</a></p></form></body></html>",
         encoding="utf-8",
     )
     text = read_document(path).text
@@ -242,6 +327,15 @@ def test_an_encrypted_pdf_is_named(tmp_path: Path) -> None:
     drawing.save()
     with pytest.raises(UnreadableDocumentError, match="加密"):
         read_document(tmp_path / "a.pdf")
+    assert "加密" in extract(str(tmp_path / "a.pdf"))["reason"]
+
+
+def test_a_pdf_of_too_many_pages_or_characters_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(save_pdf(tmp_path / "a.pdf", REGULATION))
+    monkeypatch.setattr(pdf_extraction, "MAX_CHARACTERS", 500)
+    assert "万字" in extract(path)["reason"]
+    monkeypatch.setattr(pdf_extraction, "MAX_PAGES", 1)
+    assert "页" in extract(path)["reason"]
 
 
 def test_a_pdf_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
@@ -252,7 +346,8 @@ def test_a_pdf_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 def test_a_pdf_whose_page_tree_loops_ends(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(
-        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[2 0 R 2 0 R]/Count 2>>endobj\n"
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[2 0 R 2 0 R]/Count 2>>endobj\n"
         b"trailer<</Root 1 0 R>>\n%%EOF"
     )
     with pytest.raises(UnreadableDocumentError, match="PDF"):
@@ -284,6 +379,7 @@ def test_skipped_files_are_logged_where_nobody_asks(tmp_path: Path, caplog: pyte
 def test_reading_imports_no_heavy_package() -> None:
     code = (
         "import sys, policy_bert.documents as d; list(d.read_documents(sys.argv[1:]))\n"
-        "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'pandas'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+        "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code, str(EXAMPLES / "plan_excerpt.txt")], check=True)
