@@ -18,9 +18,15 @@ RESULTS = ROOT / "docs" / "results"
 SYSTEMS = {
     "recipe": ("**shipped recipe**", "**随包发布的方案**"),
     "scratch": ("the same BERT from scratch", "同结构 BERT，随机初始化"),
-    "tfidf_logistic+auxiliary": ("TF-IDF + logistic regression, authored examples too", "TF-IDF + 逻辑回归，含自撰例句"),
+    "tfidf_logistic+auxiliary": (
+        "TF-IDF + logistic regression, authored examples too",
+        "TF-IDF + 逻辑回归，含自撰例句",
+    ),
     "tfidf_svm+auxiliary": ("TF-IDF + linear SVM, authored examples too", "TF-IDF + 线性 SVM，含自撰例句"),
-    "hashed_ngrams+auxiliary": ("hashed n-grams (fastText-like), authored examples too", "哈希 n 元组（类 fastText），含自撰例句"),
+    "hashed_ngrams+auxiliary": (
+        "hashed n-grams (fastText-like), authored examples too",
+        "哈希 n 元组（类 fastText），含自撰例句",
+    ),
     "tfidf_logistic": ("TF-IDF + logistic regression", "TF-IDF + 逻辑回归"),
     "tfidf_svm": ("TF-IDF + linear SVM", "TF-IDF + 线性 SVM"),
     "hashed_ngrams": ("hashed n-grams (fastText-like)", "哈希 n 元组（类 fastText）"),
@@ -34,7 +40,15 @@ def crossvalidation_table(chinese: bool) -> str:
     header = (
         ["系统", "宏平均 F1", "准确率", "前三准确率", "校准误差", "置信度最高 60% 上的准确率", "宏 F1 领先（p）"]
         if chinese
-        else ["system", "macro-F1", "accuracy", "top-3", "calibration error", "accuracy at 60 % coverage", "lead in macro-F1 (p)"]
+        else [
+            "system",
+            "macro-F1",
+            "accuracy",
+            "top-3",
+            "calibration error",
+            "accuracy at 60 % coverage",
+            "lead in macro-F1 (p)",
+        ]
     )
     lines = [header, ["---"] * len(header)]
     for system, names in SYSTEMS.items():

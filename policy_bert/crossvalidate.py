@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
+import multiprocessing
+import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.command import ArgumentParser, positive_int, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import quiet_transformers
+from policy_bert.encoder import find_base, quiet_transformers
 from policy_bert.errors import UserError
 from policy_bert.fold_scores import FoldScores, summarise, write_summary
 from policy_bert.linear import BASELINES, make_baseline
@@ -48,7 +53,13 @@ class Fold:
 
 
 def crossvalidate(
-    config: RunConfig, output: Path, folds: int = 5, repeats: int = 3, share: float = 1.0, baselines: bool = True
+    config: RunConfig,
+    output: Path,
+    folds: int = 5,
+    repeats: int = 3,
+    share: float = 1.0,
+    baselines: bool = True,
+    workers: int = 1,
 ) -> Path:
     """Score every sentence out of fold, `repeats` times, and return the summary's path.
 
@@ -64,27 +75,69 @@ def crossvalidate(
         repeats: How many times the corpus is cut into folds.
         share: The share of each fold's training sentences that is used, for learning curves.
         baselines: Whether the linear baselines are scored beside the recipe.
+        workers: Processes that train folds side by side, sharing the cores; two with one core each train small
+            models faster than one with two.
 
     Raises:
         UserError: The folder holds another configuration's scores, or corpus or base model cannot be had.
     """
-    quiet_transformers()
     _claim(output, dump_config(config) + f"folds: {folds}\nshare: {share}\n")
     data = load_training_data(config.data, config.split)
-    recipe = Recipe(config, data.scheme, data.sentences.texts, data.auxiliary)
+    find_base(config.model)  # before any work, one clear error
     plan = list(_folds(data, folds, repeats, share, config.split.seed))
-    for number, fold in enumerate(plan, start=1):
-        if baselines:
+    if baselines:
+        for fold in plan:
             _score_baselines(data, fold, output)
-        if not (output / "scores" / RECIPE / f"{fold.name}.npy").is_file():
-            logger.info("fold %d of %d: training on %d sentences", number, len(plan), len(fold.train))
-            _save(_fit_and_score(recipe, data, fold, output), RECIPE, fold, output)
+    missing = [fold for fold in plan if not _file(RECIPE, fold, output).is_file()]
+    with ExitStack() as stack:
+        each = _mapping(stack, config, output, workers) if missing else map
+        list(each(_adapt, sorted({fold.repeat for fold in missing})))
+        for done, fold in enumerate(each(_fit_and_score, missing), start=len(plan) - len(missing) + 1):
+            logger.info("fold %d of %d: %s is scored", done, len(plan), fold.name)
     scores = [
         FoldScores(system.name, [_load(system, fold) for fold in plan], [fold.test for fold in plan])
         for system in sorted((output / "scores").iterdir())
     ]
     summary = summarise(scores, data.sentences.labels, data.scheme, test_fraction=1 / folds, main=RECIPE)
     return write_summary(summary, output)
+
+
+@dataclass(frozen=True)
+class _Workplace:
+    """What a worker process holds between folds."""
+
+    data: TrainingData
+    recipe: Recipe
+    output: Path
+
+
+_workplace: _Workplace | None = None
+
+
+def _mapping(stack: ExitStack, config: RunConfig, output: Path, workers: int) -> Callable[..., Iterator[Any]]:
+    """A `map` whose work is done in this process, or in so many processes that the stack ends with it."""
+    if workers == 1:
+        _set_up(config, output, 0)
+        return map
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_set_up, initargs=(config, output, threads))
+    return stack.enter_context(pool).map
+
+
+def _set_up(config: RunConfig, output: Path, threads: int) -> None:
+    global _workplace
+    quiet_transformers()
+    if threads:
+        torch.set_num_threads(threads)
+    data = load_training_data(config.data, config.split)
+    _workplace = _Workplace(data, Recipe(config, data.scheme, data.sentences.texts, data.auxiliary), output)
+
+
+def _adapt(repeat: int) -> None:
+    """Make the adapted model of a repeat, which all its folds start from."""
+    assert _workplace is not None
+    _workplace.recipe.adapt(_workplace.output / "adapted", seed=repeat, keep_checkpoints=False)
 
 
 def _claim(output: Path, description: str) -> None:
@@ -110,46 +163,50 @@ def _folds(data: TrainingData, folds: int, repeats: int, share: float, seed: int
             yield Fold(repeat, number, train, test)
 
 
-def _fit_and_score(recipe: Recipe, data: TrainingData, fold: Fold, output: Path) -> NDArray[np.float32]:
-    """Scores of the fold's test sentences, shape (sentences, classes), by the recipe as it ships."""
+def _fit_and_score(fold: Fold) -> Fold:
+    """Train on a fold and write the scores of its test sentences, by the recipe as it ships; the fold."""
+    assert _workplace is not None
+    data, recipe, output = _workplace.data, _workplace.recipe, _workplace.output
     model = recipe.adapt(output / "adapted", seed=fold.repeat, keep_checkpoints=False)
     train, validation = fold.train, None
-    if recipe.config.train.early_stopping_patience:
+    stopping = bool(recipe.config.train.early_stopping_patience)
+    if stopping:
         inner = stratified_split(data.sentences.labels[train], data.groups[train], (0.9, 0.1, 0.0), fold.repeat)
         train, validation = fold.train[inner.train], data.sentences.subset(fold.train[inner.validation])
-    folder = output / "fitting"
-    shutil.rmtree(folder, ignore_errors=True)
-    keep = bool(recipe.config.train.early_stopping_patience)
-    recipe.fit(model, data.sentences.subset(train), data.groups[train], folder, fold.repeat, validation, keep)
-    shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as checkpoint:
-        recipe.save(model, Path(checkpoint))
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints, checkpoint = Path(folder) / "checkpoints", Path(folder) / "checkpoint"
+        part, groups = data.sentences.subset(train), data.groups[train]
+        recipe.fit(model, part, groups, checkpoints, fold.repeat, validation, keep_checkpoints=stopping)
+        recipe.save(model, checkpoint)
         classifier = PolicyClassifier.from_pretrained(checkpoint, engine="torch")
-        return classifier.scores(data.sentences.subset(fold.test).texts)
+        _save(classifier.scores(data.sentences.subset(fold.test).texts), RECIPE, fold, output)
+    return fold
 
 
 def _score_baselines(data: TrainingData, fold: Fold, output: Path) -> None:
     train, test = data.sentences.subset(fold.train), data.sentences.subset(fold.test)
-    joined = LabelledTexts(
-        train.texts + data.auxiliary.texts, np.concatenate([train.labels, data.auxiliary.labels])
-    )
+    joined = LabelledTexts(train.texts + data.auxiliary.texts, np.concatenate([train.labels, data.auxiliary.labels]))
     parts = {"": train, **({WITH_AUXILIARY: joined} if data.auxiliary.texts else {})}
     for name in BASELINES:
         for suffix, part in parts.items():
             system = name + suffix
-            if name == "majority" and suffix or (output / "scores" / system / f"{fold.name}.npy").is_file():
+            if (name == "majority" and suffix) or _file(system, fold, output).is_file():
                 continue
             baseline = make_baseline(name, len(data.scheme), seed=fold.repeat).fit(part.texts, part.labels)
             _save(baseline.predict_scores(test.texts), system, fold, output)
 
 
+def _file(system: str, fold: Fold, output: Path) -> Path:
+    return output / "scores" / system / f"{fold.name}.npy"
+
+
 def _save(scores: NDArray[np.floating], system: str, fold: Fold, output: Path) -> None:
-    folder = output / "scores" / system
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"{fold.name}.unfinished"
+    path = _file(system, fold, output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
     with unfinished.open("wb") as stream:
         np.save(stream, scores.astype(np.float32), allow_pickle=False)
-    unfinished.replace(folder / f"{fold.name}.npy")
+    unfinished.replace(path)
 
 
 def _load(system: Path, fold: Fold) -> NDArray[np.float32]:
@@ -168,6 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--folds", type=positive_int, default=5)
     parser.add_argument("--repeats", type=positive_int, default=3)
     parser.add_argument("--share", type=float, default=1.0, help="share of the training sentences to use (default 1)")
+    parser.add_argument("--workers", type=positive_int, default=1, help="folds trained side by side (default 1)")
     parser.add_argument("--no-baselines", action="store_true", help="score the recipe alone")
     arguments = parser.parse_args(argv)
     if not 0.0 < arguments.share <= 1.0:
@@ -176,7 +234,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--folds: expected at least 2, found 1")
     config = load_config(RunConfig, arguments.config, arguments.set)
     summary = crossvalidate(
-        config, arguments.output, arguments.folds, arguments.repeats, arguments.share, not arguments.no_baselines
+        config,
+        arguments.output,
+        folds=arguments.folds,
+        repeats=arguments.repeats,
+        share=arguments.share,
+        baselines=not arguments.no_baselines,
+        workers=arguments.workers,
     )
     print(summary.with_suffix(".md").read_text(encoding="utf-8"), end="")
     logger.info("written: %s", json.dumps(str(summary)))

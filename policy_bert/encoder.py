@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -65,8 +66,8 @@ def load_classifier(
         CheckpointError: The folder's files do not load.
     """
     torch.manual_seed(seed)
-    label_maps = {"id2label": scheme.id2label, "label2id": scheme.label2id, "num_labels": len(scheme)}
-    dropout = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
+    label_maps: dict[str, Any] = {"id2label": scheme.id2label, "label2id": scheme.label2id, "num_labels": len(scheme)}
+    dropout: dict[str, Any] = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
     if base is None:
         shape = config.scratch
         return BertForSequenceClassification(
@@ -86,7 +87,9 @@ def load_classifier(
             base, dtype=torch.float32, use_safetensors=True, **label_maps, **dropout
         )
     except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{base}: cannot load the base model: {str(error).splitlines()[0]}; {WAYS_OUT}") from error
+        raise CheckpointError(
+            f"{base}: cannot load the base model: {str(error).splitlines()[0]}; {WAYS_OUT}"
+        ) from error
     return add_pooling_layer(model, seed) if config.pooling_layer else model
 
 
@@ -103,21 +106,23 @@ def add_pooling_layer(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     config = BertConfig(**{**model.config.to_dict(), "num_hidden_layers": model.config.num_hidden_layers + 1})
     deeper = BertForSequenceClassification(config)
     deeper.load_state_dict(model.state_dict(), strict=False)
-    layer = deeper.bert.encoder.layer[-1]
+    layer: Any = deeper.bert.encoder.layer[-1]
+    pooler: Any = deeper.bert.pooler
     identity = torch.eye(config.hidden_size)
     with torch.no_grad():
         layer.attention.self.value.weight.copy_(identity)
         layer.attention.output.dense.weight.copy_(POOLED_MEAN_SCALE * identity)
         layer.output.dense.weight.zero_()
-        deeper.bert.pooler.dense.weight.copy_(0.5 * identity)
+        pooler.dense.weight.copy_(0.5 * identity)
     return deeper
 
 
 def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
-    """Divide the head's weights and bias by the temperature, so that every loader gets calibrated scores (Guo et al. 2017)."""
+    """Divide the head by the temperature (Guo et al. 2017), so that every loader gets calibrated scores."""
+    head: Any = model.classifier
     with torch.no_grad():
-        model.classifier.weight /= temperature
-        model.classifier.bias /= temperature
+        head.weight /= temperature
+        head.bias /= temperature
 
 
 def quiet_transformers() -> None:

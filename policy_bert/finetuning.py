@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -127,7 +127,11 @@ class RecipeTrainer(Trainer):
         super().__init__(**arguments)
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor | tuple[Tensor, Any]:
         """Weighted cross-entropy to the soft targets, plus R-Drop's divergence while training."""
         inputs = dict(inputs)
@@ -153,7 +157,10 @@ class RecipeTrainer(Trainer):
         if self.optimizer is None:
             self.optimizer = torch.optim.AdamW(
                 layer_groups(
-                    self.model, self.recipe.learning_rate, self.recipe.layer_decay, self.recipe.weight_decay
+                    cast(PreTrainedModel, self.model),
+                    self.recipe.learning_rate,
+                    self.recipe.layer_decay,
+                    self.recipe.weight_decay,
                 ),
                 fused=True,
             )
@@ -277,7 +284,10 @@ def finetune(
     folder = Path(folder)
     stopping = recipe.early_stopping_patience > 0 and validation is not None
     averager = WeightAverager(recipe.average_fraction) if recipe.average_fraction else None
-    encode = lambda part: EncodedDataset(part, tokenizer, max_length_tokens)  # noqa: E731
+
+    def encode(part: Examples) -> EncodedDataset:
+        return EncodedDataset(part, tokenizer, max_length_tokens)
+
     trainer = RecipeTrainer(
         recipe,
         model=model,
@@ -307,7 +317,7 @@ def finetune(
 def _metrics_of(
     measure: Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]],
 ) -> Callable[[EvalPrediction], dict[str, float]]:
-    return lambda prediction: measure(prediction.predictions, prediction.label_ids.argmax(-1))
+    return lambda prediction: measure(np.asarray(prediction.predictions), np.asarray(prediction.label_ids).argmax(-1))
 
 
 def _training_arguments(

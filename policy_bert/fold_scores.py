@@ -54,7 +54,7 @@ class SystemSummary:
         figures: By the names in `FIGURES`.
         temperature: Fitted on all out-of-fold scores.
         main_less_this: The main system's macro-F1 less this one's, by the corrected resampled t-test.
-        main_less_this_bootstrap: The same on pooled out-of-fold predictions of the first repeat, by the paired bootstrap.
+        main_less_this_bootstrap: The same on the first repeat's pooled predictions, by the paired bootstrap.
         f1_by_class: F1 of each class over all out-of-fold predictions.
     """
 
@@ -174,7 +174,9 @@ def _figures(scores: NDArray[np.float64], labels: NDArray[np.int64], classes: in
 def _bootstrap(main: FoldScores, other: FoldScores, labels: NDArray[np.int64], classes: int) -> Difference:
     first = _repeats(main, len(labels))[0]
     rows = np.concatenate([main.tests[number] for number in first])
-    predictions = [np.concatenate([system.scores[number] for number in first]).argmax(axis=1) for system in (main, other)]
+    predictions = [
+        np.concatenate([system.scores[number] for number in first]).argmax(axis=1) for system in (main, other)
+    ]
     return paired_bootstrap(lambda true, predicted: macro_f1(true, predicted, classes), labels[rows], *predictions)
 
 
@@ -196,7 +198,16 @@ def write_summary(summaries: Sequence[SystemSummary], folder: Path) -> Path:
 
 def markdown_table(summaries: Sequence[SystemSummary]) -> str:
     """The systems' figures, a row each: mean and 95 % interval, and the main system's lead in macro-F1 with its p."""
-    header = ["system", "macro-F1", "accuracy", "top-3", "log loss", "calibration error", "accuracy at 60 %", "lead (p)"]
+    header = [
+        "system",
+        "macro-F1",
+        "accuracy",
+        "top-3",
+        "log loss",
+        "calibration error",
+        "accuracy at 60 %",
+        "lead (p)",
+    ]
     rows = [header, ["---"] * len(header)]
     order = ("macro_f1", "accuracy", "top_3_accuracy", "log_loss", "calibration_error", "accuracy_at_60_percent")
     for summary in summaries:

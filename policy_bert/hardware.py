@@ -6,8 +6,10 @@ import torch
 
 
 def supports_bfloat16() -> bool:
-    """Whether bfloat16 autocast is faster than float32 here: a GPU of the Ampere generation or later, or a CPU with
-    AVX512-BF16 or AMX; elsewhere a CPU emulates it, thirty times slower.
+    """Whether bfloat16 autocast is faster than float32 here.
+
+    It is on a GPU of the Ampere generation or later and on a CPU with AVX512-BF16 or AMX; other CPUs emulate it,
+    thirty times slower.
     """
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()

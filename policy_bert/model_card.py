@@ -21,8 +21,10 @@ _FIGURES = (
 
 
 def write_model_card(run: Path) -> Path:
-    """Write `README.md` of a run folder from its `config.yaml`, `labels.yaml` and, where there are any, `metrics.json`
-    (one split) and `crossvalidation.json` (repeated folds of the recipe); the card's path.
+    """Write `README.md` of a run folder and return its path.
+
+    It is made from `config.yaml`, `labels.yaml` and, where there is one, `crossvalidation.json`, the figures of the
+    recipe over repeated folds.
     """
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     scheme = load_scheme(run / SCHEME_FILE)
@@ -45,7 +47,7 @@ def _english(config: dict[str, Any], scheme: LabelScheme, run: Path) -> str:
 
 Assigns a sentence of a Chinese policy document to one of {len(scheme)} classes: {", ".join(scheme.names)}.
 
-- Base model: `{config["model"]["base"]}`{_revision(config)}; fitted on {fitted} of `{Path(config["data"]["corpus"]).name}`.
+- Base model: {_base(config)}; fitted on {fitted} of `{_corpus(config)}`.
 - Auxiliary sentences, trained on and never scored: {_auxiliary(config) or "none"}.
 - Load it with `PolicyClassifier.from_pretrained(FOLDER)`, or with plain transformers:
   `pipeline("text-classification", model=FOLDER)`. Weights are stored in float16 and computed in float32.
@@ -55,11 +57,10 @@ Assigns a sentence of a Chinese policy document to one of {len(scheme)} classes:
 {_results(run, chinese=False)}
 ## Limits
 
-The labels it learned from are noisy: near-identical sentences of the corpus agree on the label about two times in three,
-and one coder group's reading of the scheme is in them. Classes 10 (政府采购) and others with few sentences are measured
-with wide intervals. It codes sentences by instrument; it does not judge a policy's merit, effect or author, and must not be
-used to decide about persons or organisations. Text other than Chinese policy language is outside what it was measured on.
-A study should report reliability on its own documents, coded by hand.
+The labels it learned from are noisy and hold one group of coders' reading of the scheme; classes with few sentences are
+measured with wide intervals. It codes sentences by instrument; it does not judge a policy's merit, effect or author,
+and must not be used to decide about persons or organisations. Text other than Chinese policy language is outside what
+it was measured on. A study should report reliability on its own documents, coded by hand.
 """
 
 
@@ -69,23 +70,27 @@ def _chinese(config: dict[str, Any], scheme: LabelScheme, run: Path) -> str:
 
 将中文政策文件的句子归入 {len(scheme)} 类政策工具之一：{"、".join(scheme.names)}。
 
-- 基础模型：`{config["model"]["base"]}`{_revision(config)}；在 `{Path(config["data"]["corpus"]).name}` 的{fitted}上训练。
+- 基础模型：{_base(config)}；在 `{_corpus(config)}` 的{fitted}上训练。
 - 辅助句（只用于训练，从不用于评分）：{_auxiliary(config) or "无"}。
-- 用 `PolicyClassifier.from_pretrained(文件夹)` 或 transformers 的 `pipeline("text-classification", model=文件夹)` 加载；
+- 用 `PolicyClassifier.from_pretrained(文件夹)` 或 `pipeline("text-classification", model=文件夹)` 加载；
   权重以 float16 存储、以 float32 计算。
 
 ## 结果
 {_results(run, chinese=True)}
 ## 局限
 
-训练标注有噪声：语料中近乎相同的句子约三分之二的时候标注一致，且体现的是一组编码者对分类体系的理解。句数少的类别（如政府采购）
-区间较宽。模型只判断句子使用的政策工具，不评价政策的优劣、效果或作者，不得用于对个人或组织作出决定。非政策语体的文本不在测量范围内。
+训练标注有噪声，体现的是一组编码者对分类体系的理解；句数少的类别区间较宽。模型只判断句子使用的政策工具，不评价政策的优劣、效果或作者，不得用于对个人或组织作出决定。非政策语体的文本不在测量范围内。
 研究使用时应在自己的文件上人工编码并报告信度。
 """
 
 
-def _revision(config: dict[str, Any]) -> str:
-    return f" @ `{config['model']['revision']}`" if config["model"].get("revision") else ""
+def _base(config: dict[str, Any]) -> str:
+    model = config["model"]
+    return f"`{model['base']}`" + (f" @ `{model['revision']}`" if model.get("revision") else "")
+
+
+def _corpus(config: dict[str, Any]) -> str:
+    return Path(config["data"]["corpus"]).name
 
 
 def _auxiliary(config: dict[str, Any]) -> str:
@@ -101,7 +106,7 @@ def _results(run: Path, chinese: bool) -> str:
     head = (
         "\n重复分层分组交叉验证（5 折 × 3 次），折外得分的均值与 95% 区间：\n\n"
         if chinese
-        else "\nRepeated stratified grouped cross-validation of the recipe (5 folds × 3), mean out of fold with 95 % interval:\n\n"
+        else "\nThe recipe over repeated stratified grouped folds (5 × 3), mean and 95 % interval:\n\n"
     )
     rows = [
         f"| {zh if chinese else en} | {f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}] |"

@@ -33,10 +33,10 @@ from policy_bert.config import dump_config, load_config
 from policy_bert.errors import DataError
 from policy_bert.finetuning import CompletionMarker, last_complete_checkpoint
 from policy_bert.hardware import supports_bfloat16
-from policy_bert.pretraining_text import iterate_documents, is_held_out, pack_documents, repeat_documents
+from policy_bert.pretraining_text import is_held_out, iterate_documents, pack_documents, repeat_documents
 from policy_bert.settings import EncoderConfig, PretrainConfig, TextSource
 from policy_bert.text import comparison_key
-from policy_bert.vocabulary import build_tokenizer, save_tokenizer
+from policy_bert.vocabulary import build_tokenizer, save_tokenizer, special_id
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +98,8 @@ class SpanMasker:
     def __init__(
         self, tokenizer: Tokenizer, fraction: float, shifted_fraction: float, positions: int, seed: int | None = None
     ) -> None:
-        self.special = [tokenizer.token_to_id(token) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]")]
-        self.mask_id = tokenizer.token_to_id("[MASK]")
+        self.special = [special_id(tokenizer, token) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]")]
+        self.mask_id = special_id(tokenizer, "[MASK]")
         self.vocabulary_size = tokenizer.get_vocab_size()
         self.shifted_fraction = shifted_fraction
         self.positions = positions
@@ -192,7 +192,7 @@ def initial_model(shape: EncoderConfig, data: PretrainingData, layers: int, seed
             max_position_embeddings=shape.max_length_tokens,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
-            pad_token_id=data.tokenizer.token_to_id("[PAD]"),
+            pad_token_id=special_id(data.tokenizer, "[PAD]"),
         )
     )
     embeddings = model.bert.embeddings
@@ -200,9 +200,7 @@ def initial_model(shape: EncoderConfig, data: PretrainingData, layers: int, seed
         words = warmstart.cooccurrence_embeddings(data.train, vocabulary_size, shape.hidden, seed=seed)
         random_words = warmstart.EMBEDDING_STD * torch.randn(words.shape)
         unseen = torch.from_numpy(~words.any(axis=1))
-        embeddings.word_embeddings.weight.copy_(
-            torch.where(unseen[:, None], random_words, torch.from_numpy(words))
-        )
+        embeddings.word_embeddings.weight.copy_(torch.where(unseen[:, None], random_words, torch.from_numpy(words)))
         embeddings.position_embeddings.weight.copy_(
             torch.from_numpy(warmstart.sinusoidal_positions(shape.max_length_tokens, shape.hidden))
         )
@@ -239,7 +237,11 @@ def pretrain(config: PretrainConfig) -> Path:
     )
     _write_curve(history, output)
     held_out = [entry["held_out_loss"] for entry in history if "held_out_loss" in entry]
-    result = {"tokens": config.tokens, "text_tokens": data.train.size, "held_out_loss": held_out[-1] if held_out else None}
+    result = {
+        "tokens": config.tokens,
+        "text_tokens": data.train.size,
+        "held_out_loss": held_out[-1] if held_out else None,
+    }
     (output / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return _save_encoder(model, data.tokenizer, shape, output / "encoder")
 
@@ -266,7 +268,7 @@ def _run_phase(
         callbacks=[CompletionMarker()],
     )
     evaluator = SpanMasker(*masking, 0.0, positions, seed=config.seed)
-    trainer.get_eval_dataloader = lambda dataset=None: torch.utils.data.DataLoader(  # type: ignore[method-assign]
+    trainer.get_eval_dataloader = lambda eval_dataset=None: torch.utils.data.DataLoader(  # type: ignore[method-assign, assignment]
         WindowDataset(data.held_out), batch_size=arguments.per_device_eval_batch_size, collate_fn=evaluator
     )
     trainer.train(resume_from_checkpoint=last_complete_checkpoint(folder))
@@ -360,7 +362,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _with_text(config: PretrainConfig, files: Sequence[str]) -> PretrainConfig:
-
 
     sources = []
     for file in files:

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from policy_bert.errors import DataError
 from policy_bert.text import comparison_key
+from policy_bert.vocabulary import special_id
 
 TOKENIZE_BATCH_DOCUMENTS = 256
 
@@ -134,7 +135,7 @@ def pack_documents(documents: Iterable[list[str]], tokenizer: Tokenizer, length_
         tokenizer: A tokenizer with [CLS] and [SEP].
         length_tokens: Tokens in a window, [CLS] and [SEP] included.
     """
-    cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    cls_id, sep_id = special_id(tokenizer, "[CLS]"), special_id(tokenizer, "[SEP]")
     body = length_tokens - 2
     blocks: list[NDArray[np.uint16]] = []
     rest = np.empty(0, dtype=np.uint16)

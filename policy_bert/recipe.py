@@ -108,7 +108,7 @@ class Recipe:
             share = np.float32(recipe.linear_teacher)
             examples = replace(examples, targets=(1 - share) * examples.targets + share * teacher)
         if recipe.auxiliary_weight and self.auxiliary.texts:
-            extra = self._examples(self.auxiliary, recipe)
+            extra = self._examples(self._drawn_auxiliary(recipe.auxiliary_share, seed), recipe)
             weights = np.float32(recipe.auxiliary_weight) * extra.weights
             examples = examples.joined(replace(extra, weights=weights))
         return self._run(model, examples, recipe, folder, seed, keep_checkpoints, validation)
@@ -157,6 +157,10 @@ class Recipe:
         classes = len(self.scheme)
         weights = class_weights(part.labels, classes, recipe.class_weights)[part.labels]
         return Examples(part.texts, one_hot(part.labels, classes), weights)
+
+    def _drawn_auxiliary(self, share: float, seed: int) -> LabelledTexts:
+        order = np.random.default_rng(seed).permutation(len(self.auxiliary.texts))
+        return self.auxiliary.subset(np.sort(order[: max(1, round(share * len(order)))]))
 
     def _cross_fitted_scores(self, train: LabelledTexts, groups: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
         """The linear model's scores of sentences it has not seen: fitted on the other folds of the training part."""

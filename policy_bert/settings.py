@@ -181,6 +181,7 @@ class FinetuneConfig:
         label_smoothing: The share of the target spread over all classes (Szegedy et al. 2016).
         class_weights: How the loss weighs a class by its size: not at all, or by 1/n or 1/√n, mean 1.
         auxiliary_weight: The loss weight of auxiliary sentences beside the corpus's; 0 leaves them out.
+        auxiliary_share: The share of the auxiliary sentences that stands beside the corpus, drawn with the seed.
         r_drop: The weight of the symmetric KL divergence between two dropout passes (Liang et al. 2021); 0 for none.
         linear_teacher: The share of the target given to cross-fitted scores of the linear model; 0 for none.
         average_fraction: The share of the last steps whose weights are averaged (Izmailov et al. 2018); 0 for none.
@@ -198,6 +199,7 @@ class FinetuneConfig:
     label_smoothing: float = 0.1
     class_weights: Literal["none", "inverse", "inverse_sqrt"] = "inverse_sqrt"
     auxiliary_weight: float = 0.0
+    auxiliary_share: float = 1.0
     r_drop: float = 0.0
     linear_teacher: float = 0.0
     average_fraction: float = 0.0
@@ -208,6 +210,8 @@ class FinetuneConfig:
         _require_positive(gradient_accumulation_steps=self.gradient_accumulation_steps, layer_decay=self.layer_decay)
         for name in ("warmup_fraction", "label_smoothing", "average_fraction", "linear_teacher"):
             _require_fraction(name, getattr(self, name))
+        if not 0 < self.auxiliary_share <= 1:
+            raise ConfigError(f"auxiliary_share: expected more than 0 and at most 1, found {self.auxiliary_share}")
         for name in ("auxiliary_weight", "r_drop", "weight_decay", "early_stopping_patience"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: expected at least 0, found {getattr(self, name)}")

@@ -92,9 +92,7 @@ def _claim(run: Path, config: RunConfig, restart: bool) -> None:
 def _split(data: TrainingData, config: RunConfig) -> Split:
     validation, test = config.split.validation_fraction, config.split.test_fraction
     fractions = (1.0 - validation - test, validation, test)
-    return stratified_split(
-        data.sentences.labels, data.groups, fractions, config.split.seed, names=data.scheme.names
-    )
+    return stratified_split(data.sentences.labels, data.groups, fractions, config.split.seed, names=data.scheme.names)
 
 
 def _write_run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,22 +53,27 @@ def load_training_data(data: DataConfig, split: SplitConfig) -> TrainingData:
         UserError: A file cannot be read or has bad rows.
     """
     scheme = load_scheme(data.labels) if data.labels else None
-    columns = {"text_column": data.text_column, "label_column": data.label_column}
-    corpus = load_corpus(data.corpus, scheme, contradictions=data.contradictions, **columns)
+    corpus = load_corpus(
+        data.corpus,
+        scheme,
+        text_column=data.text_column,
+        label_column=data.label_column,
+        contradictions=data.contradictions,
+    )
     sentences = _labelled_texts(corpus)
     parts = [_labelled_texts(load_corpus(path, corpus.scheme)) for path in data.auxiliary]
     auxiliary = LabelledTexts(
         tuple(text for part in parts for text in part.texts),
         np.concatenate([part.labels for part in parts]) if parts else np.empty(0, dtype=np.int64),
     )
-    groups = near_duplicate_groups([*sentences.texts, *auxiliary.texts], split.near_duplicate_threshold)
-    own, others = groups[: len(sentences.texts)], groups[len(sentences.texts) :]
+    threshold = split.near_duplicate_threshold
+    together = near_duplicate_groups([*sentences.texts, *auxiliary.texts], threshold)
+    own, others = together[: len(sentences.texts)], together[len(sentences.texts) :]
     apart = np.flatnonzero(~np.isin(others, own))
     if len(apart) < len(others):
         logger.info("%d auxiliary sentences left out as near-duplicates of the corpus", len(others) - len(apart))
-    return TrainingData(
-        corpus, sentences, near_duplicate_groups(sentences.texts, split.near_duplicate_threshold), auxiliary.subset(apart)
-    )
+    groups = near_duplicate_groups(sentences.texts, threshold)
+    return TrainingData(corpus, sentences, groups, auxiliary.subset(apart))
 
 
 def _labelled_texts(corpus: Corpus) -> LabelledTexts:
@@ -77,8 +81,3 @@ def _labelled_texts(corpus: Corpus) -> LabelledTexts:
         tuple(sentence.text for sentence in corpus.sentences),
         np.array([sentence.label for sentence in corpus.sentences], dtype=np.int64),
     )
-
-
-def corpus_name(config: DataConfig) -> str:
-    """The corpus's file name, as reports print it."""
-    return Path(config.corpus).name

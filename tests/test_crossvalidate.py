@@ -87,7 +87,9 @@ def test_figures_are_means_over_the_folds_and_a_better_system_leads():
     good = [_scores(generator, labels[test], 0.9) for test in tests]
     poor = [_scores(generator, labels[test], 0.4) for test in tests]
     scheme = scheme_from_names(["甲", "乙", "丙"])
-    best, worse = summarise([FoldScores("poor", poor, tests), FoldScores("good", good, tests)], labels, scheme, 1 / 3, "good")
+    best, worse = summarise(
+        [FoldScores("poor", poor, tests), FoldScores("good", good, tests)], labels, scheme, 1 / 3, "good"
+    )
     expected = np.mean([macro_f1(labels[test], s.argmax(1), 3) for s, test in zip(good, tests, strict=True)])
     assert best.figures["macro_f1"].value == pytest.approx(expected)
     assert worse.main_less_this.value > 0.3
