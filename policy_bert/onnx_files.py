@@ -71,9 +71,14 @@ class GraphFolder:
         text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
         partial = graph.with_suffix(".json")
         partial.write_text(text, encoding="utf-8")
-        os.replace(graph, self.path / ONNX_FILE)
+        os.replace(graph, self.published_graph)
         os.replace(partial, self.path / ONNX_RECORD_FILE)
         return record
+
+    @property
+    def published_graph(self) -> Path:
+        """Where the graph lies that scoring loads."""
+        return self.path / ONNX_FILE
 
     def compare_with_torch(self, graph: Path) -> float:
         """The largest difference of a graph's logits from PyTorch's on random token ids, padded batches included."""

@@ -9,8 +9,6 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from policy_bert.batching import SentenceTokenizer
 from policy_bert.classifier import WINDOW_SENTENCES, PolicyClassifier, WindowScores
 from policy_bert.labels import LabelScheme
@@ -110,8 +108,11 @@ def rows_of(
         if options.top_k > 1:
             row["alternatives"] = "|".join(f"{name}:{score:.4f}" for name, score in prediction.alternatives)
         if options.all_scores:
-            scores = np.round(prediction.scores.astype(np.float64), _SCORE_DECIMALS).tolist()
-            row.update({"scores": scores} if options.format == "jsonl" else zip(score_columns, scores, strict=True))
+            scores = prediction.scores.tolist()
+            if options.format == "jsonl":
+                row["scores"] = [round(score, _SCORE_DECIMALS) for score in scores]
+            else:
+                row.update(zip(score_columns, scores, strict=True))
         if "truncated" in columns:
             row["truncated"] = int(prediction.truncated)
         elif prediction.truncated:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +23,7 @@ from policy_bert.rows import InputSentence, open_input, open_writer, read_senten
 
 MANIFEST_FILE = "manifest.json"
 _LOCK_FILE, _SPOOL_FILE, _COMPLETE_FILE = "lock", "input.txt", "complete"
+_OWN_FILES = (MANIFEST_FILE, _LOCK_FILE, _SPOOL_FILE, _COMPLETE_FILE)
 # Raised when parts of an older version can no longer be continued.
 _PARTS_VERSION = 1
 
@@ -82,31 +84,40 @@ def score_to_file(
     output = Path(os.path.realpath(output))
     folder = output.with_name(output.name + ".parts")
     with _naming_disk_errors(output):
-        if restart and folder.exists():
-            shutil.rmtree(folder)
         folder.mkdir(exist_ok=True)
+        _refuse_foreign_files(folder)
         with _locked(folder):
+            if restart:
+                _remove_parts(folder)
             source = _spooled(source, folder)
             before = _stamp(source.path)
-            settings = {
-                "rows": asdict(options), "batch_size": batch_size, "text_column": source.text_column,
-                "encoding": source.encoding, "engine": type(classifier.engine).__name__,
-                "window_sentences": WINDOW_SENTENCES,
-            }  # fmt: skip
-            manifest = {
-                "version": _PARTS_VERSION,
-                "input_sha256": _file_digest(Path(source.path)),
-                "model_sha256": checkpoint_digest(classifier.checkpoint),
-                "settings": settings,
-            }
-            scan = _begin(folder, output, manifest, classifier, source)
+            scan = _begin(folder, output, _manifest(classifier, source, options, batch_size), classifier, source)
             options = replace(options, truncated=scan.truncated)
             _score_parts(classifier, source, folder, options, batch_size, scan.sentences)
             if _stamp(source.path) != before:
                 raise DataError(f"{source.path}: changed while it was scored; run again with --restart")
             _assemble(folder, output, options, options.columns(classifier.scheme), scan.sentences)
-        shutil.rmtree(folder)
+            shutil.rmtree(folder)
     return scan.sentences
+
+
+def _manifest(
+    classifier: PolicyClassifier, source: JobInput, options: OutputOptions, batch_size: int | None
+) -> dict[str, Any]:
+    """What parts depend on; a run continues only parts of an equal one."""
+    return {
+        "version": _PARTS_VERSION,
+        "input_sha256": _file_digest(Path(source.path)),
+        "model_sha256": checkpoint_digest(classifier.checkpoint),
+        "settings": {
+            **asdict(options),
+            "batch_size": batch_size,
+            "text_column": source.text_column,
+            "encoding": source.encoding,
+            "engine": type(classifier.engine).__name__,
+            "window_sentences": WINDOW_SENTENCES,
+        },
+    }
 
 
 def _begin(
@@ -115,17 +126,39 @@ def _begin(
     """Write the manifest, or check the one that an earlier run left; return the scan that it holds."""
     path = folder / MANIFEST_FILE
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        scan = InputScan(**found.pop("scan"))
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            scan = InputScan(**found.pop("scan"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path}: corrupted; start over with --restart") from error
         _refuse_other_run(found, manifest, output)
         return scan
-    foreign = [entry.name for entry in folder.iterdir() if entry.name not in (_LOCK_FILE, _SPOOL_FILE)
-               and not entry.name.endswith(".partial")]  # fmt: skip
-    if foreign:
-        raise DataError(f"{folder}: expected the parts of an unfinished run, found {foreign[0]}; move it away")
-    scan = scan_input(classifier.tokenizer, source.sentences())
+    _remove_parts(folder)  # of a run that died while it removed its parts, the manifest first
+    try:
+        scan = scan_input(classifier.tokenizer, source.sentences())
+    except DataError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     _write_durably(path, json.dumps({**manifest, "scan": asdict(scan)}, ensure_ascii=False, indent=2) + "\n")
     return scan
+
+
+def _is_ours(name: str) -> bool:
+    return bool(
+        re.fullmatch(r"part-\d{7}\.jsonl|" + "|".join(map(re.escape, _OWN_FILES)), name.removesuffix(".partial"))
+    ) or (name.startswith(f".{_COMPLETE_FILE}."))
+
+
+def _refuse_foreign_files(folder: Path) -> None:
+    for entry in sorted(folder.iterdir()):
+        if not _is_ours(entry.name):
+            raise DataError(f"{folder}: expected the parts of an unfinished run, found {entry.name}; move it away")
+
+
+def _remove_parts(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.name not in (_LOCK_FILE, _SPOOL_FILE):
+            entry.unlink()
 
 
 def _refuse_other_run(found: dict[str, Any], wanted: dict[str, Any], output: Path) -> None:
