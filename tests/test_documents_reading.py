@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from policy_bert.documents import (
     UnreadableDocumentError,
     cut_units,
     pdf,
+    pdf_extraction,
     read_document,
     read_documents,
     webpage,
@@ -318,6 +320,20 @@ def test_a_scan_is_skipped_and_a_page_without_text_is_named(tmp_path: Path) -> N
     assert "第 2 页" in pdf._remarks(pages)[0]
 
 
+def test_a_page_of_pictures_is_read_and_one_of_endless_markup_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webpage, "MAX_CHARACTERS", 10_000)
+    picture = "data:image/png;base64," + "A" * 20_000
+    (tmp_path / "a.html").write_text(
+        f"<html><body><img src='{picture}'><p>推动共享。</p></body></html>", encoding="utf-8"
+    )
+    assert read_document(tmp_path / "a.html").text == "推动共享。"
+    (tmp_path / "b.html").write_text("<html><body>" + "<b></b>" * 2_000, encoding="utf-8")
+    with pytest.raises(UnreadableDocumentError, match="万字符"):
+        read_document(tmp_path / "b.html")
+
+
 def test_an_encrypted_pdf_is_named(tmp_path: Path) -> None:
     from reportlab.lib.pdfencrypt import StandardEncryption
     from reportlab.pdfgen import canvas
@@ -336,6 +352,19 @@ def test_a_pdf_of_too_many_pages_or_characters_is_named(tmp_path: Path, monkeypa
     assert "万字" in extract(path)["reason"]
     monkeypatch.setattr(pdf_extraction, "MAX_PAGES", 1)
     assert "页" in extract(path)["reason"]
+
+
+def test_the_extracting_process_limits_its_memory_before_it_opens_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    resource = pytest.importorskip("resource")
+    limits: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limit: limits.append(limit))
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"%PDF-1.7\n")
+    pdf_extraction.main(str(path))
+    assert "reason" in json.loads(capfdbinary.readouterr().out)
+    assert limits == [(pdf_extraction.MEMORY_LIMIT_BYTES,) * 2]
 
 
 def test_a_pdf_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

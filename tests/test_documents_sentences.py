@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_bert.documents.numerals import chinese_numeral, parse_numeral
@@ -19,6 +19,7 @@ def cut(text: str) -> list[str]:
     return [text[start:end] for start, end in split_sentences(text)]
 
 
+@settings(deadline=None)
 @given(TEXTS | st.text(max_size=60))
 def test_sentences_hold_every_character_that_is_not_white_space_in_order(text: str) -> None:
     spans = split_sentences(text)
@@ -111,6 +112,7 @@ def test_references_and_numbers_in_the_text_are_no_numbering(line: str) -> None:
     assert find_marker(line) is None
 
 
+@settings(deadline=None)
 @given(st.integers(0, 9999))
 def test_a_numeral_written_is_read_back(number: int) -> None:
     assert parse_numeral(chinese_numeral(number)) == number

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_bert.documents import REASONS, Document, Unit, UnitSize, cut_units, read_document
@@ -50,6 +50,7 @@ def kinds(lines: Sequence[str]) -> list[str]:
     return [unit.kind for unit in cut(lines)]
 
 
+@settings(deadline=None)
 @given(LINES, st.sampled_from(SIZES))
 def test_units_slice_back_and_hold_the_whole_text_under_distinct_identifiers(lines: list[str], unit: UnitSize) -> None:
     text = "\n".join(lines)

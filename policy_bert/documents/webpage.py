@@ -13,6 +13,7 @@ from policy_bert.documents.model import UnreadableDocumentError
 from policy_bert.documents.plain import decode
 
 MAX_BYTES = 20 << 20
+MAX_CHARACTERS = 4_000_000
 _CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([\w-]+)""", re.I)
 _EMBEDDED = re.compile(r"data:[\w/+.-]{3,60};base64,[A-Za-z0-9+/=\s]{64,}")
 _DROPPED = frozenset(
@@ -71,6 +72,8 @@ def read_webpage(path: Path) -> tuple[list[str], dict[str, str]]:
     text = decode(content, declared.group(1).decode("ascii") if declared else "")
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text).replace("\0", "")
     text = _EMBEDDED.sub("", text)
+    if len(text) > MAX_CHARACTERS:
+        raise UnreadableDocumentError(f"网页不计图片仍超过 {MAX_CHARACTERS // 10_000} 万字符，不像一份文件")
     parser = html.HTMLParser(huge_tree=False, no_network=True, remove_comments=True, remove_pis=True)
     try:
         root = html.document_fromstring(text, parser=parser)
