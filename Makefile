@@ -46,7 +46,7 @@ ship: $(STAMP) ## train configs/compact.yaml on all labelled sentences and put i
 	$(BIN)/python -m policy_bert.train --config configs/compact.yaml --set fit_on=all --set output=runs/ship
 	$(BIN)/python -m policy_bert.export runs/ship
 	rm -rf policy_bert/models/classifier && mkdir -p policy_bert/models/classifier
-	cp runs/ship/* policy_bert/models/classifier/
+	cd runs/ship && cp $$(find . -maxdepth 1 -type f) ../../policy_bert/models/classifier/
 
 benchmark: $(STAMP) ## measure scoring against the transformers pipeline
 	$(BIN)/python benchmarks/scoring.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
@@ -266,6 +268,7 @@ def finetune(
     validation: Examples | None = None,
     measure: Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]] | None = None,
     keep_checkpoints: bool = True,
+    log_folder: Path | None = None,
 ) -> list[dict[str, float]]:
     """The training log; `model` is trained in place and left on the CPU in evaluation mode.
 
@@ -280,6 +283,7 @@ def finetune(
         validation: Scored after each epoch; needed for early stopping.
         measure: Metrics of logits (sentences, classes) and labels; must give `macro_f1` for early stopping.
         keep_checkpoints: Whether to write a checkpoint an epoch; without them nothing can be resumed.
+        log_folder: Where TensorBoard's events go if TensorBoard is installed; None for nowhere.
     """
     folder = Path(folder)
     stopping = recipe.early_stopping_patience > 0 and validation is not None
@@ -302,6 +306,7 @@ def finetune(
             *([EarlyStoppingCallback(recipe.early_stopping_patience)] if stopping else []),
             *([averager] if averager else []),
             CompletionMarker(),
+            *_tensorboard(log_folder),
         ],
     )
     last = last_complete_checkpoint(folder) if keep_checkpoints else None
@@ -312,6 +317,15 @@ def finetune(
         averager.apply(model)
     model.cpu().eval()
     return trainer.state.log_history
+
+
+def _tensorboard(folder: Path | None) -> list[TrainerCallback]:
+    if folder is None or importlib.util.find_spec("tensorboard") is None or not PartialState().is_main_process:
+        return []
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
+    return [TensorBoardCallback(SummaryWriter(log_dir=str(folder)))]
 
 
 def _metrics_of(

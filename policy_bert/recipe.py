@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from accelerate import PartialState
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
@@ -37,17 +38,24 @@ class Recipe:
         scheme: The classes.
         vocabulary_texts: What a vocabulary is built from where the model has no base.
         auxiliary: Sentences that are only trained on.
+        log_folder: Where TensorBoard's events go, if it is installed.
 
     Raises:
         CheckpointError: The base model can be neither found nor downloaded.
     """
 
     def __init__(
-        self, config: RunConfig, scheme: LabelScheme, vocabulary_texts: tuple[str, ...], auxiliary: LabelledTexts
+        self,
+        config: RunConfig,
+        scheme: LabelScheme,
+        vocabulary_texts: tuple[str, ...],
+        auxiliary: LabelledTexts,
+        log_folder: Path | None = None,
     ) -> None:
         self.config = config
         self.scheme = scheme
         self.auxiliary = auxiliary
+        self.log_folder = log_folder
         self.base: Path | None = find_base(config.model)
         self.tokenizer: Tokenizer = load_tokenizer(config.model, self.base, vocabulary_texts)
 
@@ -75,7 +83,7 @@ class Recipe:
             return model
         logger.info("adapting to %d auxiliary sentences", len(self.auxiliary.texts))
         self._run(model, self._examples(self.auxiliary, recipe), recipe, folder / "adaptation", seed, keep_checkpoints)
-        if _is_main_process():
+        if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, kept)
         return model
@@ -151,6 +159,7 @@ class Recipe:
             validation=self._examples(validation, recipe) if validation is not None else None,
             measure=_validation_measure(classes),
             keep_checkpoints=keep_checkpoints,
+            log_folder=self.log_folder / folder.name if self.log_folder else None,
         )
 
     def _examples(self, part: LabelledTexts, recipe: FinetuneConfig) -> Examples:
@@ -181,9 +190,3 @@ def _validation_measure(classes: int) -> Callable[[NDArray[np.float32], NDArray[
         return {"accuracy": accuracy(labels, predictions), "macro_f1": macro_f1(labels, predictions, classes)}
 
     return measure
-
-
-def _is_main_process() -> bool:
-    from accelerate import PartialState
-
-    return bool(PartialState().is_main_process)

@@ -53,7 +53,7 @@ def train(config: RunConfig, restart: bool = False) -> Path:
     train_part = data.sentences.subset(split.train) if split else data.sentences
     train_groups = data.groups[split.train] if split else data.groups
     validation = data.sentences.subset(split.validation) if split and len(split.validation) else None
-    recipe = Recipe(config, data.scheme, train_part.texts, data.auxiliary)
+    recipe = Recipe(config, data.scheme, train_part.texts, data.auxiliary, run / "tensorboard")
     logger.info(
         "training on %d sentences of %d classes (%d auxiliary), base model: %s",
         len(train_part.texts), len(data.scheme), len(data.auxiliary.texts), config.model.base,

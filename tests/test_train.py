@@ -46,6 +46,7 @@ def test_a_run_folder_holds_what_later_steps_need_and_no_pickle(finished):
     } <= names  # fmt: skip
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl")) or name == "checkpoints"]
     assert len(check_checkpoint(finished)) == 3
+    assert list((finished / "tensorboard" / "fit").glob("events.*"))
 
 
 def test_the_split_in_the_run_is_of_the_corpus(finished):
