@@ -12,7 +12,6 @@ from typing import Any
 from policy_bert.errors import UserError
 from policy_bert.parquet_scoring import FileScorer, ModelChoice, RowSettings, ScoredFile
 
-TASK_RETRIES = 3  # of a file whose worker died
 MOST_TASKS = 10_000  # beyond it a task takes several files, which spares the driver
 
 
@@ -38,13 +37,14 @@ def score_files(
 ) -> Iterator[ScoredFile]:
     """Score files with Ray, one task a file, largest first; results come as files are finished.
 
-    A task whose worker died is given to another one, `TASK_RETRIES` times; outputs that the dead one had finished
-    are kept.
+    A task whose worker died is given to another one (Ray Data's own default for actors); outputs that the dead one
+    had finished are kept, and a file that cost several workers is reported as an error.
 
     Raises:
-        UserError: Ray is not installed, cannot be reached, or gave up on a file.
+        UserError: Ray is not installed, cannot be reached, or gave up.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data
@@ -55,6 +55,7 @@ def score_files(
         _start_ray(ray, cluster, len(files))
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         workers = min(len(files), cluster.workers or _room(ray.cluster_resources(), cluster))
         ordered = sorted(files, key=lambda path: -path.stat().st_size)
         gpus: dict[str, Any] = {"num_gpus": cluster.gpus} if cluster.gpus else {}
@@ -65,8 +66,6 @@ def score_files(
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
             num_cpus=cluster.threads,
-            max_restarts=-1,
-            max_task_retries=TASK_RETRIES,
             **gpus,
         )
         for row in dataset.iter_rows():

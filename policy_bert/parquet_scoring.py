@@ -8,6 +8,7 @@ times, and no row is lost or doubled.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import platform
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 SOURCE_COLUMN = "source"
 FOOTER_KEY = b"policy_bert"
+MOST_DEATHS = 3  # workers that a file may cost
 GROUP_ROWS = 50_000
 GROUP_CHARACTERS = 20_000_000
 
@@ -74,6 +76,7 @@ class ScoredFile:
     source: str
     output: str
     rows: int
+    started_unix_s: float
     elapsed_s: float
     error: str = ""
 
@@ -95,14 +98,17 @@ class FileScorer:
         return {key: [asdict(result)[key] for result in results] for key in asdict(results[0])}
 
     def _score(self, source: str, output: str) -> ScoredFile:
-        start = time.monotonic()
+        began, start = time.time(), time.monotonic()
         if self.wrong_model:
-            return ScoredFile(source, output, 0, 0.0, self.wrong_model)
+            return ScoredFile(source, output, 0, began, 0.0, self.wrong_model)
+        if count_deaths(Path(output)) >= MOST_DEATHS:
+            error = f"{source}: {MOST_DEATHS} workers died of it, perhaps for want of memory; it is left out"
+            return ScoredFile(source, output, 0, began, 0.0, error)
         try:
             rows = score_file(self.classifier, Path(source), Path(output), self.settings, self.model_digest)
-            return ScoredFile(source, output, rows, time.monotonic() - start)
+            return ScoredFile(source, output, rows, began, time.monotonic() - start)
         except UserError as error:
-            return ScoredFile(source, output, 0, time.monotonic() - start, " ".join(str(error).split()))
+            return ScoredFile(source, output, 0, began, time.monotonic() - start, " ".join(str(error).split()))
 
 
 def score_file(
@@ -122,7 +128,7 @@ def score_file(
     if read_stamp(output) == stamp:
         return int(pq.read_metadata(output).num_rows)
     schema = _schema(classifier, settings.options()).with_metadata({FOOTER_KEY: json.dumps(stamp).encode()})
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    partial = output.with_name(f".{output.name}.{platform.node()}-{os.getpid()}.partial")
     count = 0
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +148,11 @@ def score_file(
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
     return count
+
+
+def count_deaths(output: Path) -> int:
+    """The workers that died while they wrote this output: each leaves its unfinished file."""
+    return len(list(output.parent.glob(f".{glob.escape(output.name)}.*.partial")))
 
 
 def make_stamp(source: Path, settings: RowSettings, model_digest: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Command: `python -m policy_bert.scale INPUT… --output DIR [--workers N] [--add
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -68,21 +69,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         for target in files.values():
             if read_stamp(target) is not None:
                 target.unlink()
+    _remove_leftovers(output)
     pending = _pending(files, settings, digest)
     if len(pending) < len(files):
         log.info("%d of %d files are scored already", len(files) - len(pending), len(files))
     failed: list[ScoredFile] = []
     if pending:
         cluster = Cluster(options.address, options.workers, options.threads, options.gpus)
-        with Progress(len(pending), unit="files") as progress:
+        data = sys.stdout
+        # Ray's threads print what happens to workers on standard output, which is for data.
+        with Progress(len(pending), unit="files") as progress, contextlib.redirect_stdout(sys.stderr):
             for result in score_files(pending, choice, settings, digest, cluster):
                 progress.advance(1)
                 if result.error:
                     failed.append(result)
                 else:
-                    print(result.source, result.output, result.rows, sep="\t", flush=True)
-    for leftover in output.rglob(".*.partial"):
-        leftover.unlink(missing_ok=True)
+                    print(result.source, result.output, result.rows, sep="\t", file=data, flush=True)
+    _remove_leftovers(output)
     if failed:
         listed = "; ".join(result.error for result in failed[:5])
         raise DataError(f"{len(failed)} of {len(files)} files could not be scored, the others were: {listed}")
@@ -162,6 +165,12 @@ def _check_manifest(output: Path, digest: str, settings: RowSettings, restart: b
         raise DataError(f"{output}: cannot write the folder: {error.strerror or error}") from error
     except ValueError as error:
         raise DataError(f"{path}: expected the manifest of an earlier run, found: {error}") from error
+
+
+def _remove_leftovers(output: Path) -> None:
+    """Remove what killed workers left unfinished."""
+    for leftover in output.rglob(".*.partial"):
+        leftover.unlink(missing_ok=True)
 
 
 def _pending(files: dict[Path, Path], settings: RowSettings, digest: str) -> dict[Path, Path]:

@@ -3,8 +3,8 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -133,6 +133,11 @@ def test_worker_reports_mistakes_as_rows_and_refuses_another_model(tmp_path, sha
     assert found["rows"] == [5, 0]
     assert found["error"][0] == ""
     assert "missing.txt: cannot read the file" in found["error"][1]
+    for number in range(3):
+        (tmp_path / f".b.parquet.node-{number}.partial").touch()
+    found = FileScorer(choice, RowSettings(), checkpoint_digest(shared_checkpoint))(batch)
+    assert "3 workers died of it" in found["error"][1]
+    assert found["error"][0] == ""
     found = FileScorer(choice, RowSettings(), "another digest")(batch)
     assert all("is another model" in error for error in found["error"])
 
@@ -248,28 +253,36 @@ def test_unreachable_cluster_is_one_line(tmp_path, shared_checkpoint, capsys):
     assert "cannot start or reach Ray at nonsense" in capsys.readouterr().err.splitlines()[-1]
 
 
+def kill_first_worker(output: Path, killed: list[int], end: threading.Event) -> None:
+    """Kill the first worker that has begun a file; its unfinished file has its process number in the name."""
+    while not killed and not end.is_set():
+        for path in output.glob(".*.parquet.*.partial"):
+            killed.append(int(path.name.split(".")[-2].rpartition("-")[2]))
+            os.kill(killed[0], signal.SIGKILL)
+            return
+        time.sleep(0.02)
+
+
 @needs_ray
 @pytest.mark.slow
-def test_two_workers_lose_and_double_no_row_when_one_is_killed(tmp_path, shared_checkpoint):
+def test_two_workers_lose_and_double_no_row_when_one_is_killed(tmp_path, shared_checkpoint, capsys):
     counts = {f"part{i}.txt": 9000 + 100 * i for i in range(4)}
     for name, count in counts.items():
         write_lines(tmp_path / "in" / name, [f"{i}{SENTENCES[i % len(SENTENCES)]}" for i in range(count)])
     output = tmp_path / "out"
-    command = [sys.executable, "-m", "policy_bert.scale", str(tmp_path / "in"), "-o", str(output)]
-    command += ["--model", str(shared_checkpoint), "--workers", "2"]
-    job = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    killed = None
-    while killed is None and job.poll() is None:
-        started = list(output.glob(".*.partial"))
-        workers = [int(path.name.split(".")[-2]) for path in started if not path.name.startswith(".manifest")]
-        if workers:
-            killed = workers[0]
-            os.kill(killed, signal.SIGKILL)
-        time.sleep(0.05)
-    out, err = job.communicate(timeout=300)
-    assert job.returncode == 0, err
-    assert killed is not None
-    assert len(out.splitlines()) == len(counts)
+    killed: list[int] = []
+    end = threading.Event()
+    killer = threading.Thread(target=kill_first_worker, args=(output, killed, end))
+    killer.start()
+    try:
+        command = [str(tmp_path / "in"), "-o", str(output), "--model", str(shared_checkpoint), "--workers", "2"]
+        assert run_command(main, command) == 0
+    finally:
+        end.set()
+        killer.join()
+    assert len(killed) == 1
+    rows = {Path(line.split("\t")[0]).name: line.split("\t")[2] for line in capsys.readouterr().out.splitlines()}
+    assert rows == {name: str(count) for name, count in counts.items()}
     for name, count in counts.items():
         table = pq.read_table(output / f"{name}.parquet")
         assert table.column("line").to_pylist() == list(range(1, count + 1))
