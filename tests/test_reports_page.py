@@ -56,13 +56,16 @@ def test_the_blocks_hold_the_documents_text_in_order(tmp_path):
 
 def test_the_tables_of_the_page_are_those_of_the_report(tmp_path):
     _, tables, page = make_page(tmp_path, by=("year", "region"))
-    data = blocks(page)["tables"]
+    found = blocks(page)
+    data = found["tables"]
     assert sum(share["count"] for share in data["labelShares"]) == tables.coded == data["coded"]
     assert sum(share["count"] for share in data["groupShares"]) == tables.coded
     for table in [*data["cross"], data["trend"]]:
         assert sum(map(sum, table["counts"])) == tables.coded
         assert sum(table["uncoded"]) == tables.uncoded
-    assert sum(len(document["labels"]) for document in data["documents"]) == tables.coded + tables.uncoded
+    codes = [found[f"codes-{index}"] for index in range(len(data["documents"]))]
+    assert sum(len(code["labels"]) for code in codes) == tables.coded + tables.uncoded
+    assert sum(sum(code["reviews"]) for code in codes) == tables.review
 
 
 def run_in_browser(page, script, folder):

@@ -23,11 +23,10 @@ def write_page(coding: Coding, tables: Tables, methods: Methods, path: Path) -> 
         before = before.replace('<html lang="zh-CN">', '<html lang="en">')
     with path.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
         out.write(before)
-        codes = []
         for index, document in enumerate(coding.documents()):
-            codes.append(_write_document(out, index, document))
+            _write_document(out, index, document)
         out.write(between)
-        out.write(script_json(_tables_record(coding, tables, methods, codes)))
+        out.write(script_json(_tables_record(coding, tables, methods)))
         out.write(after)
 
 
@@ -43,8 +42,8 @@ def script_json(value: Any) -> str:
     return text
 
 
-def _write_document(out: IO[str], index: int, document: CodedDocument) -> tuple[list[int], list[float], list[int]]:
-    """Write a document's units and the text between them; return classes, confidences and flags, which filters need."""
+def _write_document(out: IO[str], index: int, document: CodedDocument) -> None:
+    """Write a document's units and the text between them, and apart from these the codes that filters count."""
     labels: list[int] = []
     confidences: list[float] = []
     reviews: list[int] = []
@@ -60,12 +59,11 @@ def _write_document(out: IO[str], index: int, document: CodedDocument) -> tuple[
         confidences.append(confidence)
         reviews.append(int(unit.review))
     out.write(f'<script type="application/json" id="doc-{index}">{script_json(pieces)}</script>\n')
-    return labels, confidences, reviews
+    codes = {"labels": labels, "confidences": confidences, "reviews": reviews}
+    out.write(f'<script type="application/json" id="codes-{index}">{script_json(codes)}</script>\n')
 
 
-def _tables_record(
-    coding: Coding, tables: Tables, methods: Methods, codes: list[tuple[list[int], list[float], list[int]]]
-) -> dict[str, Any]:
+def _tables_record(coding: Coding, tables: Tables, methods: Methods) -> dict[str, Any]:
     scheme = coding.scheme
     sides, shades = group_colours(scheme), label_colours(scheme)
     if not scheme.groups:
@@ -77,11 +75,8 @@ def _tables_record(
             "title": row.title,
             "counts": row.counts,
             "uncoded": row.uncoded,
-            "labels": labels,
-            "confidences": confidences,
-            "reviews": reviews,
         }
-        for row, (labels, confidences, reviews) in zip(tables.documents, codes, strict=True)
+        for row in tables.documents
     ]
     return {
         "language": coding.language,

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from policy_bert.labels import LabelScheme
 from policy_bert.reports.coding import CodedDocument, CodedUnit, CodingRules
@@ -90,9 +93,9 @@ class Coding:
     def review_units(self) -> Iterator[tuple[str, CodedUnit]]:
         """Document names and units that are flagged for review, least certain first.
 
-        Only places are held in memory; the units themselves are read again one by one.
+        Only places are held in memory, 24 bytes a unit; the units themselves are read again one by one.
         """
-        places: list[tuple[float, int, int]] = []
+        confidences, indices, offsets = array("d"), array("q"), array("q")
         names: list[str] = []
         for index, part in enumerate(self.parts):
             with part.open("rb") as lines:
@@ -102,10 +105,11 @@ class Coding:
                 for line in lines:
                     record = json.loads(line)
                     if record["review"]:
-                        places.append((record["confidence"], index, offset))
+                        confidences.append(record["confidence"])
+                        indices.append(index)
+                        offsets.append(offset)
                     offset += len(line)
-        places.sort()
-        for _, index, offset in places:
-            with self.parts[index].open("rb") as part_file:
-                part_file.seek(offset)
-                yield names[index], _read_unit(part_file.readline().decode("utf-8", "surrogatepass"))
+        for place in np.argsort(np.frombuffer(confidences), kind="stable") if confidences else ():
+            with self.parts[indices[place]].open("rb") as part_file:
+                part_file.seek(offsets[place])
+                yield names[indices[place]], _read_unit(part_file.readline().decode("utf-8", "surrogatepass"))

@@ -95,7 +95,7 @@ def check_fields(by: Sequence[str], table: MetadataTable | None) -> tuple[str, .
             where = "" if table else ", or give --metadata with that column"
             raise DataError(f"--by {name}: no such field; expected one of {', '.join(dict.fromkeys(known))}{where}")
         fields.append(name)
-    return tuple(fields)
+    return tuple(dict.fromkeys(fields))
 
 
 def check_output(output: Path, overwrite: bool) -> None:
