@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from transformers import (
 
 from policy_bert.hardware import supports_bfloat16
 from policy_bert.settings import FinetuneConfig
+from policy_bert.training_progress import show_progress
 
 logger = logging.getLogger(__name__)
 
@@ -309,6 +309,7 @@ def finetune(
             *_tensorboard(log_folder),
         ],
     )
+    show_progress(trainer)
     last = last_complete_checkpoint(folder) if keep_checkpoints else None
     if last:
         logger.info("resuming from %s", last)
@@ -368,6 +369,6 @@ def _training_arguments(
         logging_strategy="epoch",
         dataloader_pin_memory=torch.cuda.is_available(),
         report_to="none",
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,
         seed=seed,
     )

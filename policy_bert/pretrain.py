@@ -30,12 +30,14 @@ from transformers.modeling_outputs import MaskedLMOutput
 from policy_bert import warmstart
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
+from policy_bert.encoder import quiet_transformers
 from policy_bert.errors import DataError
 from policy_bert.finetuning import CompletionMarker, last_complete_checkpoint
 from policy_bert.hardware import supports_bfloat16
 from policy_bert.pretraining_text import is_held_out, iterate_documents, pack_documents, repeat_documents
 from policy_bert.settings import EncoderConfig, PretrainConfig, TextSource
 from policy_bert.text import comparison_key
+from policy_bert.training_progress import show_progress
 from policy_bert.vocabulary import build_tokenizer, save_tokenizer, special_id
 
 logger = logging.getLogger(__name__)
@@ -212,6 +214,7 @@ def pretrain(config: PretrainConfig) -> Path:
 
     The run folder also holds the configuration, `curve.csv`, `curve.png` and `result.json`.
     """
+    quiet_transformers()
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.yaml").write_text(dump_config(config), encoding="utf-8")
@@ -271,6 +274,7 @@ def _run_phase(
     trainer.get_eval_dataloader = lambda eval_dataset=None: torch.utils.data.DataLoader(  # type: ignore[method-assign, assignment]
         WindowDataset(data.held_out), batch_size=arguments.per_device_eval_batch_size, collate_fn=evaluator
     )
+    show_progress(trainer)
     trainer.train(resume_from_checkpoint=last_complete_checkpoint(folder))
     step_tokens = tokens / arguments.max_steps
     history: list[dict[str, float]] = []
@@ -314,7 +318,7 @@ def _training_arguments(
         dataloader_num_workers=4 if on_gpu else 0,
         dataloader_pin_memory=on_gpu,
         report_to="none",
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,
         seed=config.seed,
     )
 
