@@ -20,7 +20,7 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the limits of its 95 % interval; all three are NaN where the value is undefined."""
+    """A value with the limits of its 95 % interval; NaN where value or limits are undefined."""
 
     value: float
     low: float
@@ -134,7 +134,8 @@ def measure_reliability(
 
     The intervals of κ and α are percentiles of a bootstrap over units (Efron & Tibshirani 1993). Where the
     coders agree on every unit a bootstrap sees no variation; the lower limit is then what Wilson's lower limit
-    of the agreement makes of the coefficient with the chance agreement left as it is.
+    of the agreement makes of the coefficient with the chance agreement left as it is. Where one coder never
+    used a class, κ of that class is 0 whatever the other did, and neither coefficient of it gets limits.
 
     Args:
         first: The first coder's classes, shape (units,).
@@ -194,6 +195,8 @@ def _estimate(coefficient: Callable[[NDArray[np.generic]], FloatArray], table: I
         shares = (table.sum(0) + table.sum(1)) / (2 * units)
         slack = (1 - wilson_interval(1.0, units)[0]) / (1 - float((shares**2).sum()))
         return Estimate(value, max(-1.0, value - slack), 1.0)
+    if len(table) == 2 and (table.sum(0) * table.sum(1) == 0).any():
+        return Estimate(value, np.nan, np.nan)
     values = coefficient(tables)
     low, high = np.percentile(values[np.isfinite(values)], [2.5, 97.5])
     return Estimate(value, float(low), float(high))

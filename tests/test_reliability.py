@@ -111,6 +111,15 @@ def test_one_class_alone_has_no_coefficient():
     assert math.isnan(found.alpha.low)
 
 
+def test_class_that_one_coder_never_used_has_no_limits():
+    found = measure_reliability(np.array([0, 1, 1, 0, 1]), np.array([0, 1, 2, 0, 1]), 3)
+    unused = found.classes[2]
+    assert (unused.first_units, unused.second_units, unused.kappa.value) == (0, 1, 0)
+    assert math.isnan(unused.kappa.low)
+    assert math.isnan(unused.alpha.high)
+    assert not math.isnan(found.classes[1].kappa.low)
+
+
 def test_same_seed_gives_the_same_intervals():
     coders = simulated_coders(4, 80, 4, 0.4)
     assert measure_reliability(*coders, 4).alpha == measure_reliability(*coders, 4).alpha
