@@ -223,9 +223,9 @@ def table(result: dict[str, Any], chinese: bool) -> str:
     else:
         header = ["system", "sentences/s", "ratio to pipeline", "share of measured matrix peak"]
         note = (
-            f"{result['cores']} cores of {result['processor']}, {result['sentences']:,} distinct sentences in one process, "
-            f"interleaved, medians. `predict` on 20 lines as a whole process takes {start_share:.2f} of the time that "
-            "importing transformers takes."
+            f"{result['cores']} cores of {result['processor']}; {result['sentences']:,} distinct sentences, interleaved "
+            f"in one process, medians. As a whole process `predict` on 20 lines takes {start_share:.2f} of the time "
+            "that importing transformers takes."
         )
     lines = [header, ["---"] * 4]
     lines += [

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.command import ArgumentParser, positive_int, run_command
@@ -63,10 +64,10 @@ def crossvalidate(
 ) -> Path:
     """Score every sentence out of fold, `repeats` times, and return the summary's path.
 
-    Folds are stratified, keep near-duplicates together and are drawn with seeds 0, 1, 2 …; the model's seed is the
-    repeat's. Test sentences are scored once, after training, through `PolicyClassifier`; early stopping sees a part
-    of the training sentences. Scores are written fold by fold under `scores/`, and those found there are not made
-    again.
+    Folds are stratified, keep near-duplicates together and are drawn with seeds 0, 1, 2 …; order and dropout have
+    the repeat's seed. Test sentences are scored once, after training, through `PolicyClassifier`; early stopping sees
+    a part of the training sentences. Scores are written fold by fold under `scores/`, and those found there are not
+    made again.
 
     Args:
         config: The recipe.
@@ -91,7 +92,7 @@ def crossvalidate(
     missing = [fold for fold in plan if not _file(RECIPE, fold, output).is_file()]
     with ExitStack() as stack:
         each = _mapping(stack, config, output, workers) if missing else map
-        list(each(_adapt, sorted({fold.repeat for fold in missing})))
+        list(each(_adapt, range(bool(missing))))
         for done, fold in enumerate(each(_fit_and_score, missing), start=len(plan) - len(missing) + 1):
             logger.info("fold %d of %d: %s is scored", done, len(plan), fold.name)
     scores = [
@@ -134,10 +135,15 @@ def _set_up(config: RunConfig, output: Path, threads: int) -> None:
     _workplace = _Workplace(data, Recipe(config, data.scheme, data.sentences.texts, data.auxiliary), output)
 
 
-def _adapt(repeat: int) -> None:
-    """Make the adapted model of a repeat, which all its folds start from."""
+def _adapt(_: int) -> None:
+    """Make the adapted model, which all folds start from: it has seen no corpus label."""
+    _adapted_model()
+
+
+def _adapted_model() -> PreTrainedModel:
     assert _workplace is not None
-    _workplace.recipe.adapt(_workplace.output / "adapted", seed=repeat, keep_checkpoints=False)
+    recipe = _workplace.recipe
+    return recipe.adapt(_workplace.output / "adapted", seed=recipe.config.seed, keep_checkpoints=False)
 
 
 def _claim(output: Path, description: str) -> None:
@@ -167,7 +173,7 @@ def _fit_and_score(fold: Fold) -> Fold:
     """Train on a fold and write the scores of its test sentences, by the recipe as it ships; the fold."""
     assert _workplace is not None
     data, recipe, output = _workplace.data, _workplace.recipe, _workplace.output
-    model = recipe.adapt(output / "adapted", seed=fold.repeat, keep_checkpoints=False)
+    model = _adapted_model()
     train, validation = fold.train, None
     stopping = bool(recipe.config.train.early_stopping_patience)
     if stopping:

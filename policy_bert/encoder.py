@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,6 +124,19 @@ def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
     with torch.no_grad():
         head.weight /= temperature
         head.bias /= temperature
+
+
+def save_in_half(model: PreTrainedModel, folder: Path) -> None:
+    """Write weights in float16, and a configuration that has every loader compute in float32; `model` stays float32."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.half().save_pretrained(folder)
+    model.float()
+    (folder / "model.safetensors").chmod(0o644)
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings.pop("torch_dtype", None)
+    settings["dtype"] = "float32"
+    text = json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
 
 
 def quiet_transformers() -> None:

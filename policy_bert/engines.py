@@ -58,7 +58,12 @@ class OnnxEngine:
         options.log_severity_level = 4
         path = graph or folder / ONNX_FILE
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(path),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=["SkipLayerNormFusion"],  # slower on a CPU: see docs/log.md
+            )
         except Exception as error:
             if not type(error).__module__.startswith("onnxruntime"):
                 raise
@@ -115,8 +120,8 @@ class TorchEngine:
         self.token_budget = _CUDA_TOKEN_BUDGET if on_cuda else TOKEN_BUDGET
         if on_cuda and torch.cuda.is_bf16_supported():
             model = model.to(torch.bfloat16)
-        if not on_cuda:
-            torch.set_num_threads(threads or available_cores())
+        if not on_cuda and threads is not None:
+            torch.set_num_threads(threads)
         self._model = model.to(self._device).eval()
 
     def _find_device(self, device: str) -> Any:

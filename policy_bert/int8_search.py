@@ -27,7 +27,7 @@ from policy_bert.quantization import (
 )
 
 _CALIBRATION_SENTENCES, _RANKING_SENTENCES = 256, 128
-_ROWS_A_MATRIX = 2048
+_ROWS_A_MATRIX = 512
 _log = logging.getLogger(__name__)
 
 

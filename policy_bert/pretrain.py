@@ -30,7 +30,7 @@ from transformers.modeling_outputs import MaskedLMOutput
 from policy_bert import warmstart
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import quiet_transformers
+from policy_bert.encoder import quiet_transformers, save_in_half
 from policy_bert.errors import DataError
 from policy_bert.finetuning import CompletionMarker, last_complete_checkpoint
 from policy_bert.hardware import supports_bfloat16
@@ -346,7 +346,7 @@ def _write_curve(history: Sequence[dict[str, float]], output: Path) -> None:
 def _save_encoder(model: BertForMaskedLM, tokenizer: Tokenizer, shape: EncoderConfig, folder: Path) -> Path:
     standard = BertForMaskedLM(model.config)
     standard.load_state_dict(model.state_dict())
-    standard.half().save_pretrained(folder)
+    save_in_half(standard, folder)
     save_tokenizer(tokenizer, folder, shape.max_length_tokens)
     return folder
 

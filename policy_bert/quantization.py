@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from policy_bert.onnx_model import QuantizedMatrix, joined_attention
 
 _WEIGHT_STEPS, _INPUT_STEPS = 63, 255
-_INPUT_CLIPS = np.linspace(0.2, 1.0, 33)
+_INPUT_CLIPS = np.linspace(0.2, 1.0, 17)
 _WEIGHT_CLIPS = np.linspace(0.6, 1.0, 9)
 
 

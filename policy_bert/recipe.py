@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from policy_bert.encoder import find_base, load_classifier, load_tokenizer
+from policy_bert.encoder import find_base, load_classifier, load_tokenizer, save_in_half
 from policy_bert.finetuning import Examples, class_weights, finetune, one_hot
 from policy_bert.labels import SCHEME_FILE, LabelScheme
 from policy_bert.linear import make_baseline
@@ -122,18 +121,8 @@ class Recipe:
         return self._run(model, examples, recipe, folder, seed, keep_checkpoints, validation)
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:
-        """Write the checkpoint files that plain transformers loads, weights in float16, and the label scheme.
-
-        The configuration says float32, so that loaders compute in float32 on every processor.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        model.half().save_pretrained(folder)
-        model.float()
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        settings.pop("torch_dtype", None)
-        settings["dtype"] = "float32"
-        text = json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8")
+        """Write the checkpoint files that plain transformers loads, and the label scheme."""
+        save_in_half(model, folder)
         save_tokenizer(self.tokenizer, folder, int(model.config.max_position_embeddings))
         (folder / SCHEME_FILE).write_text(self.scheme.to_yaml(), encoding="utf-8")
 
