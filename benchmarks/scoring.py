@@ -223,8 +223,8 @@ def table(result: dict[str, Any], chinese: bool) -> str:
     else:
         header = ["system", "sentences/s", "ratio to pipeline", "share of measured matrix peak"]
         note = (
-            f"{result['cores']} cores of {result['processor']}; {result['sentences']:,} distinct sentences, interleaved "
-            f"in one process, medians. As a whole process `predict` on 20 lines takes {start_share:.2f} of the time "
+            f"{result['cores']} cores of {result['processor']}; {result['sentences']:,} distinct sentences "
+            f"interleaved in one process, medians. As a whole process `predict` on 20 lines takes {start_share:.2f} of the time "
             "that importing transformers takes."
         )
     lines = [header, ["---"] * 4]
