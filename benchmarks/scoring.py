@@ -224,8 +224,8 @@ def table(result: dict[str, Any], chinese: bool) -> str:
         header = ["system", "sentences/s", "ratio to pipeline", "share of measured matrix peak"]
         note = (
             f"{result['cores']} cores of {result['processor']}; {result['sentences']:,} distinct sentences "
-            f"interleaved in one process, medians. As a whole process `predict` on 20 lines takes {start_share:.2f} of the time "
-            "that importing transformers takes."
+            "interleaved in one process, medians. As a whole process "
+            f"`predict` on 20 lines takes {start_share:.2f} of the time that importing transformers takes."
         )
     lines = [header, ["---"] * 4]
     lines += [
