@@ -21,7 +21,8 @@ TEXTS = [*SENTENCES, "好", "。", "abc 123 ＡＢＣ", "😀" * 60, "长" * 500
 def test_both_engines_give_the_same_scores(tiny_checkpoint: Path) -> None:
     onnx = PolicyClassifier.from_pretrained(tiny_checkpoint, engine="onnx").scores(TEXTS)
     torch = PolicyClassifier.from_pretrained(tiny_checkpoint, engine="torch", device="cpu").scores(TEXTS)
-    np.testing.assert_allclose(onnx, torch, atol=1e-5)
+    # The tiny model's head is large, so that classes differ: it multiplies rounding by up to 35.
+    np.testing.assert_allclose(onnx, torch, rtol=0, atol=1e-4)
     assert len(np.unique(onnx.argmax(axis=1))) > 3
 
 
