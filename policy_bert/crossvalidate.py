@@ -86,15 +86,14 @@ def crossvalidate(
     data = load_training_data(config.data, config.split)
     find_base(config.model)  # before any work, one clear error
     plan = list(_folds(data, folds, repeats, share, config.split.seed))
-    if baselines:
-        for fold in plan:
-            _score_baselines(data, fold, output)
     missing = [fold for fold in plan if not _file(RECIPE, fold, output).is_file()]
     with ExitStack() as stack:
-        each = _mapping(stack, config, output, workers) if missing else map
+        each = _mapping(stack, config, output, workers)
         list(each(_adapt, range(bool(missing))))
         for done, fold in enumerate(each(_fit_and_score, missing), start=len(plan) - len(missing) + 1):
             logger.info("fold %d of %d: %s is scored", done, len(plan), fold.name)
+        if baselines:
+            list(each(_score_baselines, plan))
     scores = [
         FoldScores(system.name, [_load(system, fold) for fold in plan], [fold.test for fold in plan])
         for system in sorted((output / "scores").iterdir())
@@ -189,7 +188,10 @@ def _fit_and_score(fold: Fold) -> Fold:
     return fold
 
 
-def _score_baselines(data: TrainingData, fold: Fold, output: Path) -> None:
+def _score_baselines(fold: Fold) -> None:
+    """Write the baselines' scores of a fold, without and with the auxiliary sentences."""
+    assert _workplace is not None
+    data, output = _workplace.data, _workplace.output
     train, test = data.sentences.subset(fold.train), data.sentences.subset(fold.test)
     joined = LabelledTexts(train.texts + data.auxiliary.texts, np.concatenate([train.labels, data.auxiliary.labels]))
     parts = {"": train, **({WITH_AUXILIARY: joined} if data.auxiliary.texts else {})}
