@@ -1,6 +1,6 @@
-"""Accuracy on the probe sentences, by style, of the shipped classifier and of linear models: `python benchmarks/probe.py`.
+"""Accuracy on the probe, by style, of the shipped classifier and of linear models: `python benchmarks/probe.py`.
 
-Nothing is trained on `data/probe_sentences.csv`. Writes `docs/results/probe.json`, from which the READMEs' table is made.
+Nothing is trained on `data/probe_sentences.csv`. Writes `docs/results/probe.json`, of which the READMEs show a table.
 """
 
 from __future__ import annotations
