@@ -183,7 +183,7 @@ def _fit_and_score(fold: Fold) -> Fold:
         part, groups = data.sentences.subset(train), data.groups[train]
         recipe.fit(model, part, groups, checkpoints, fold.repeat, validation, keep_checkpoints=stopping)
         recipe.save(model, checkpoint)
-        classifier = PolicyClassifier.from_pretrained(checkpoint, engine="torch")
+        classifier = PolicyClassifier.from_pretrained(checkpoint, engine="torch", threads=torch.get_num_threads())
         _save(classifier.scores(data.sentences.subset(fold.test).texts), RECIPE, fold, output)
     return fold
 
