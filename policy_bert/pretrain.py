@@ -13,6 +13,7 @@ import dataclasses
 import json
 import logging
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,12 +94,12 @@ class SpanMasker:
         fraction: The expected share of masked tokens.
         shifted_fraction: The share of windows whose positions start at a random offset; [CLS] stays at 0.
         positions: How many positions the model has.
-        seed: None draws from torch's global generator, which `Trainer` seeds, saves and restores; a number gives
-            the same masks for every call on the same batch, for the held-out loss.
+        seed: With the batch's own token ids it decides the masks. So they are the same after a resume and for every
+            held-out loss, and new in every epoch, since no two epochs have the same batches.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, fraction: float, shifted_fraction: float, positions: int, seed: int | None = None
+        self, tokenizer: Tokenizer, fraction: float, shifted_fraction: float, positions: int, seed: int
     ) -> None:
         self.special = [special_id(tokenizer, token) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]")]
         self.mask_id = special_id(tokenizer, "[MASK]")
@@ -112,7 +113,7 @@ class SpanMasker:
     def __call__(self, rows: Sequence[NDArray[np.uint16]]) -> dict[str, Tensor]:
         """Input ids, labels (-100 where nothing is predicted) and position ids, each of shape (rows, length)."""
         ids = torch.from_numpy(np.stack(rows).astype(np.int64))
-        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator().manual_seed((self.seed << 32) + zlib.crc32(ids.numpy().tobytes()))
         length = torch.multinomial(
             torch.tensor(SPAN_LENGTH_PROBABILITIES), ids.numel(), replacement=True, generator=generator
         ).view(ids.shape)
@@ -128,7 +129,7 @@ class SpanMasker:
         inputs = torch.where(masked & (kind >= 0.9), random_ids, inputs)
         return {"input_ids": inputs, "labels": labels, "position_ids": self._positions(ids, generator)}
 
-    def _positions(self, ids: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _positions(self, ids: Tensor, generator: torch.Generator) -> Tensor:
         rows, length = ids.shape
         most = self.positions - length
         offset = torch.randint(0, most + 1, (rows, 1), generator=generator)
@@ -147,10 +148,14 @@ def prepare_data(config: PretrainConfig) -> PretrainingData:
     excluded = frozenset(
         key for path in config.exclude for key in map(comparison_key, _excluded_sentences(path)) if key
     )
-    tokenizer = build_tokenizer(
-        (line for document in _documents(config, excluded, held_out=False) for line in document),
-        config.encoder.vocabulary_size,
-    )
+    kept = Path(config.output) / "tokenizer.json"  # what an interrupted run began with
+    if kept.is_file():
+        tokenizer = Tokenizer.from_file(str(kept))
+    else:
+        lines = (line for document in _documents(config, excluded, held_out=False) for line in document)
+        tokenizer = build_tokenizer(lines, config.encoder.vocabulary_size)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        tokenizer.save(str(kept))
     parts = [
         pack_documents(_documents(config, excluded, held_out=part), tokenizer, config.window_tokens).windows
         for part in (False, True)
@@ -265,7 +270,7 @@ def _run_phase(
     trainer = Trainer(
         model=model,
         args=arguments,
-        data_collator=SpanMasker(*masking, config.shifted_fraction, positions),
+        data_collator=SpanMasker(*masking, config.shifted_fraction, positions, config.seed),
         train_dataset=WindowDataset(data.train),
         eval_dataset=WindowDataset(data.held_out),
         callbacks=[CompletionMarker()],
@@ -338,7 +343,8 @@ def _write_curve(history: Sequence[dict[str, float]], output: Path) -> None:
         points = [(entry["tokens"] / 1e6, entry[name]) for entry in history if name in entry]
         axes.plot(*zip(*points, strict=True), label=label) if points else None
     axes.set(xlabel="million tokens", ylabel="masked-token loss (nats)")
-    axes.legend()
+    if history:
+        axes.legend()
     figure.savefig(output / "curve.png", dpi=150, bbox_inches="tight")
     pyplot.close(figure)
 

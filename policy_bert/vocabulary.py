@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -16,7 +17,8 @@ def build_tokenizer(texts: Iterable[str], vocabulary_size: int, alphabet_size: i
 
     Normalisation is NFKC (full-width Latin letters, digits and punctuation become half-width; 。 stays), lower
     case, control characters removed and a space around every Chinese character; so each Chinese character is a
-    token and WordPiece works inside Latin words and numbers. The same text gives the same vocabulary.
+    token and WordPiece works inside Latin words and numbers. The same text gives the same vocabulary, but for pieces
+    of Latin words that are equally frequent at its very end.
 
     Args:
         texts: Lines of text.
@@ -32,16 +34,32 @@ def build_tokenizer(texts: Iterable[str], vocabulary_size: int, alphabet_size: i
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
+    lines = list(texts)
+    alphabet = _frequent_characters(tokenizer, lines, alphabet_size or vocabulary_size * 9 // 10)
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocabulary_size,
-        limit_alphabet=alphabet_size if alphabet_size is not None else vocabulary_size * 9 // 10,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),  # the trainer's own choice among equally frequent characters is random
         special_tokens=list(SPECIAL_TOKENS),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(lines, trainer)
+    # The trainer numbers equally frequent pieces by chance: number all tokens by their text instead.
+    learned = sorted(set(tokenizer.get_vocab()) - set(SPECIAL_TOKENS))
+    numbered = {token: index for index, token in enumerate([*SPECIAL_TOKENS, *learned])}
+    tokenizer.model = models.WordPiece(numbered, unk_token="[UNK]", max_input_chars_per_word=100)
     cls_id, sep_id = special_id(tokenizer, "[CLS]"), special_id(tokenizer, "[SEP]")
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", sep_id), ("[CLS]", cls_id))
     return tokenizer
+
+
+def _frequent_characters(tokenizer: Tokenizer, lines: Sequence[str], count: int) -> list[str]:
+    """The most frequent characters after normalisation; of equally frequent ones those that come first in Unicode."""
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(tokenizer.normalizer.normalize_str(line))
+    ranked = sorted((c for c in counts if not c.isspace()), key=lambda character: (-counts[character], character))
+    return ranked[:count]
 
 
 def special_id(tokenizer: Tokenizer, token: str) -> int:

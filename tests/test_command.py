@@ -18,9 +18,16 @@ from policy_bert.errors import DataError
 ROOT = Path(__file__).parents[1]
 
 
+def interruptible():
+    """Take Ctrl-C again where the tests themselves were started in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def python(script, **options):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "latin-1", "PYTHONUNBUFFERED": ""}
-    return subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, **options)
+    return subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, preexec_fn=interruptible, **options
+    )
 
 
 def test_the_status_of_main_comes_back():

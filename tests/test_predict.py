@@ -308,6 +308,11 @@ def test_a_device_takes_rows_as_a_stream(run: Callable, text_file: Path) -> None
     assert not Path("/dev/null.parts").exists()
 
 
+def interruptible() -> None:
+    """Take Ctrl-C again where the tests themselves were started in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_a_reader_that_leaves_and_ctrl_c_end_quietly(shared_checkpoint: Path, tmp_path: Path) -> None:
     many = tmp_path / "many.txt"
     many.write_text("".join(f"推动数据共享{number}。\n" for number in range(30_000)), encoding="utf-8")
@@ -319,7 +324,7 @@ def test_a_reader_that_leaves_and_ctrl_c_end_quietly(shared_checkpoint: Path, tm
     assert reader.stderr is not None
     assert reader.stderr.read() == b""
     assert reader.wait() == 0
-    stopped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    stopped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=interruptible)
     assert stopped.stdout is not None
     stopped.stdout.readline()
     stopped.send_signal(signal.SIGINT)

@@ -220,6 +220,14 @@ def test_the_tokenizer_reads_chinese_by_character_and_unifies_widths(tmp_path):
     assert loaded.model_max_length == 48
 
 
+def test_one_text_gives_one_vocabulary_however_many_characters_are_equally_rare():
+    rare = [chr(code) for code in range(0x4E00, 0x4E00 + 400)]  # each once: which are kept must not be chance
+    vocabularies = [build_tokenizer(["".join(rare), "data data base"], 200).get_vocab() for _ in range(5)]
+    assert all(vocabulary == vocabularies[0] for vocabulary in vocabularies)
+    assert "一" in vocabularies[0]
+    assert chr(0x4E00 + 399) not in vocabularies[0]
+
+
 def test_configuration_names_what_does_not_fit():
     from policy_bert.errors import ConfigError
 
