@@ -39,12 +39,14 @@ predict: $(STAMP) ## classify FILE=… (MODEL=folder or hub id, OUT=file)
 	@test -n "$(FILE)" || { echo "error: name the file: make predict FILE=sentences.txt" >&2; exit 2; }
 	@$(BIN)/python -m policy_bert.predict "$(FILE)" $(if $(MODEL),--model "$(MODEL)") $(if $(OUT),-o "$(OUT)")
 
-crossvalidate: $(STAMP) ## measure the recipe by repeated grouped folds (CONFIG=…; an hour or two on two cores)
+crossvalidate: $(STAMP) ## measure the recipe by repeated grouped folds (CONFIG=…; an hour or so on two cores)
 	$(BIN)/python -m policy_bert.crossvalidate --config $(CONFIG) -o runs/crossvalidate
 
 ship: $(STAMP) ## train configs/compact.yaml on all labelled sentences and put it into the package
 	$(BIN)/python -m policy_bert.train --config configs/compact.yaml --set fit_on=all --set output=runs/ship
 	$(BIN)/python -m policy_bert.export runs/ship
+	cp docs/results/crossvalidation.json runs/ship/
+	$(BIN)/python -c 'import pathlib, policy_bert.model_card as card; card.write_model_card(pathlib.Path("runs/ship"))'
 	rm -rf policy_bert/models/classifier && mkdir -p policy_bert/models/classifier
 	cd runs/ship && cp $$(find . -maxdepth 1 -type f) ../../policy_bert/models/classifier/
 

@@ -104,9 +104,9 @@ def _results(run: Path, chinese: bool) -> str:
         return f"\n{missing}\n"
     summary = json.loads(folds.read_text(encoding="utf-8"))[0]
     head = (
-        "\n重复分层分组交叉验证（5 折 × 3 次），折外得分的均值与 95% 区间：\n\n"
+        "\n重复分层分组交叉验证，折外得分的均值与 95% 区间：\n\n"
         if chinese
-        else "\nThe recipe over repeated stratified grouped folds (5 × 3), mean and 95 % interval:\n\n"
+        else "\nThe recipe over repeated stratified grouped folds, mean and 95 % interval:\n\n"
     )
     rows = [
         f"| {zh if chinese else en} | {f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}] |"
