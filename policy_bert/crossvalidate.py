@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from policy_bert.classifier import PolicyClassifier
@@ -26,31 +25,17 @@ from policy_bert.config import dump_config, load_config
 from policy_bert.encoder import find_base, quiet_transformers
 from policy_bert.errors import UserError
 from policy_bert.fold_scores import FoldScores, summarise, write_summary
+from policy_bert.folds import Fold, load_scores, plan_folds, save_scores, score_file
 from policy_bert.linear import BASELINES, make_baseline
 from policy_bert.recipe import Recipe
 from policy_bert.settings import RunConfig
-from policy_bert.splits import stratified_folds, stratified_split
+from policy_bert.splits import stratified_split
 from policy_bert.training_data import LabelledTexts, TrainingData, load_training_data
 
 logger = logging.getLogger(__name__)
 
 RECIPE = "recipe"
 WITH_AUXILIARY = "+auxiliary"  # a baseline that is given the auxiliary sentences as well
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fold of one repeat; indices into the corpus's sentences."""
-
-    repeat: int
-    number: int
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
-
-    @property
-    def name(self) -> str:
-        """As files are named: `repeat0-fold3`."""
-        return f"repeat{self.repeat}-fold{self.number}"
 
 
 def crossvalidate(
@@ -85,8 +70,8 @@ def crossvalidate(
     _claim(output, dump_config(config) + f"folds: {folds}\nshare: {share}\n")
     data = load_training_data(config.data, config.split)
     find_base(config.model)  # before any work, one clear error
-    plan = list(_folds(data, folds, repeats, share, config.split.seed))
-    missing = [fold for fold in plan if not _file(RECIPE, fold, output).is_file()]
+    plan = list(plan_folds(data, folds, repeats, share, config.split.seed))
+    missing = [fold for fold in plan if not score_file(RECIPE, fold, output).is_file()]
     with ExitStack() as stack:
         each = _mapping(stack, config, output, workers)
         list(each(_adapt, range(bool(missing))))
@@ -95,7 +80,7 @@ def crossvalidate(
         if baselines:
             list(each(_score_baselines, plan))
     scores = [
-        FoldScores(system.name, [_load(system, fold) for fold in plan], [fold.test for fold in plan])
+        FoldScores(system.name, [load_scores(system, fold) for fold in plan], [fold.test for fold in plan])
         for system in sorted((output / "scores").iterdir())
     ]
     summary = summarise(scores, data.sentences.labels, data.scheme, test_fraction=1 / folds, main=RECIPE)
@@ -156,18 +141,6 @@ def _claim(output: Path, description: str) -> None:
         raise UserError(f"{output}: cannot write the folder: {error.strerror}") from error
 
 
-def _folds(data: TrainingData, folds: int, repeats: int, share: float, seed: int) -> Iterator[Fold]:
-    labels, everything = data.sentences.labels, np.arange(len(data.sentences.labels))
-    for repeat in range(repeats):
-        tests = stratified_folds(labels, data.groups, folds, seed + repeat, names=data.scheme.names)
-        for number, test in enumerate(tests):
-            train = np.setdiff1d(everything, test)
-            if share < 1.0:
-                part = stratified_split(labels[train], data.groups[train], (share, 1.0 - share, 0.0), seed + repeat)
-                train = train[part.train]
-            yield Fold(repeat, number, train, test)
-
-
 def _fit_and_score(fold: Fold) -> Fold:
     """Train on a fold and write the scores of its test sentences, by the recipe as it ships; the fold."""
     assert _workplace is not None
@@ -184,7 +157,7 @@ def _fit_and_score(fold: Fold) -> Fold:
         recipe.fit(model, part, groups, checkpoints, fold.repeat, validation, keep_checkpoints=stopping)
         recipe.save(model, checkpoint)
         classifier = PolicyClassifier.from_pretrained(checkpoint, engine="torch", threads=torch.get_num_threads())
-        _save(classifier.scores(data.sentences.subset(fold.test).texts), RECIPE, fold, output)
+        save_scores(classifier.scores(data.sentences.subset(fold.test).texts), RECIPE, fold, output)
     return fold
 
 
@@ -198,30 +171,10 @@ def _score_baselines(fold: Fold) -> None:
     for name in BASELINES:
         for suffix, part in parts.items():
             system = name + suffix
-            if (name == "majority" and suffix) or _file(system, fold, output).is_file():
+            if (name == "majority" and suffix) or score_file(system, fold, output).is_file():
                 continue
             baseline = make_baseline(name, len(data.scheme), seed=fold.repeat).fit(part.texts, part.labels)
-            _save(baseline.predict_scores(test.texts), system, fold, output)
-
-
-def _file(system: str, fold: Fold, output: Path) -> Path:
-    return output / "scores" / system / f"{fold.name}.npy"
-
-
-def _save(scores: NDArray[np.floating], system: str, fold: Fold, output: Path) -> None:
-    path = _file(system, fold, output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as stream:
-        np.save(stream, scores.astype(np.float32), allow_pickle=False)
-    unfinished.replace(path)
-
-
-def _load(system: Path, fold: Fold) -> NDArray[np.float32]:
-    file = system / f"{fold.name}.npy"
-    if not file.is_file():
-        raise UserError(f"{system.name} has no scores for {fold.name}; run with the same --repeats, or drop {system}")
-    return np.load(file, allow_pickle=False)
+            save_scores(baseline.predict_scores(test.texts), system, fold, output)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

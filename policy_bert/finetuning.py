@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,11 +12,9 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -29,96 +26,11 @@ from transformers import (
 
 from policy_bert.hardware import supports_bfloat16
 from policy_bert.settings import FinetuneConfig
+from policy_bert.training_checkpoints import CompletionMarker, WeightAverager, last_complete_checkpoint
+from policy_bert.training_examples import EncodedDataset, Examples, PaddingCollator
 from policy_bert.training_progress import show_progress
 
 logger = logging.getLogger(__name__)
-
-AVERAGE_FILE = "averaged_weights.safetensors"
-COMPLETE_FILE = "complete"
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Sentences to train on.
-
-    Attributes:
-        texts: The sentences.
-        targets: Probabilities of the classes, shape (sentences, classes), float32; one-hot where only a label is known.
-        weights: The loss weight of each sentence, shape (sentences,), float32.
-    """
-
-    texts: Sequence[str]
-    targets: NDArray[np.float32]
-    weights: NDArray[np.float32]
-
-    def joined(self, other: Examples) -> Examples:
-        """These examples and the other's after them."""
-        return Examples(
-            [*self.texts, *other.texts],
-            np.concatenate([self.targets, other.targets]),
-            np.concatenate([self.weights, other.weights]),
-        )
-
-
-def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """Targets of shape (labels, classes) with a single 1 a row."""
-    return np.eye(classes, dtype=np.float32)[labels]
-
-
-def class_weights(labels: NDArray[np.int64], classes: int, kind: str) -> NDArray[np.float32]:
-    """The loss weight of each class, shape (classes,), with mean 1 over the labelled sentences.
-
-    Args:
-        labels: The labels trained on.
-        classes: How many classes there are.
-        kind: `none`, `inverse` (1/n) or `inverse_sqrt` (1/√n).
-    """
-    counts = np.maximum(np.bincount(labels, minlength=classes), 1).astype(np.float64)
-    power = {"none": 0.0, "inverse": 1.0, "inverse_sqrt": 0.5}[kind]
-    weights = counts**-power
-    return (weights / (weights[labels].mean() if len(labels) else 1.0)).astype(np.float32)
-
-
-class EncodedDataset(Dataset[dict[str, Any]]):
-    """Examples as token ids."""
-
-    def __init__(self, examples: Examples, tokenizer: Tokenizer, max_length_tokens: int) -> None:
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length_tokens)
-        encodings = tokenizer.encode_batch([*examples.texts])
-        tokenizer.no_truncation()
-        self.rows = [
-            {"input_ids": encoding.ids, "targets": target, "weight": weight, "length": len(encoding.ids)}
-            for encoding, target, weight in zip(encodings, examples.targets, examples.weights, strict=True)
-        ]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.rows[index]
-
-
-class PaddingCollator:
-    """Pads a batch to its longest sentence and stacks its targets."""
-
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
-
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """`input_ids`, `attention_mask` (rows, length), `labels` (rows, classes) and `weight` (rows,)."""
-        length = max(len(row["input_ids"]) for row in rows)
-        ids = torch.full((len(rows), length), self.pad_id, dtype=torch.long)
-        mask = torch.zeros((len(rows), length), dtype=torch.long)
-        for index, row in enumerate(rows):
-            ids[index, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
-            mask[index, : len(row["input_ids"])] = 1
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "labels": torch.from_numpy(np.stack([row["targets"] for row in rows])),
-            "weight": torch.tensor([float(row["weight"]) for row in rows]),
-        }
 
 
 class RecipeTrainer(Trainer):
@@ -198,62 +110,6 @@ def layer_groups(
         )
         group["params"].append(parameter)
     return list(groups.values())
-
-
-class WeightAverager(TrainerCallback):
-    """Averages the weights over the last share of the steps (Izmailov et al. 2018) and survives a resume."""
-
-    def __init__(self, fraction: float) -> None:
-        self.fraction = fraction
-        self.count = 0
-        self.average: dict[str, Tensor] = {}
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take up the average of an interrupted run."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}" / AVERAGE_FILE
-        if state.global_step and folder.is_file():
-            self.average = load_file(folder)
-            self.count = int(self.average.pop("count"))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Add the weights of this step."""
-        if state.global_step <= state.max_steps * (1.0 - self.fraction):
-            return
-        self.count += 1
-        for name, parameter in model.named_parameters():
-            if name in self.average:
-                self.average[name] += (parameter.detach() - self.average[name]) / self.count
-            else:
-                self.average[name] = parameter.detach().clone()
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write the average into the checkpoint."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if self.count and folder.is_dir():
-            save_file({**self.average, "count": torch.tensor(self.count)}, folder / AVERAGE_FILE)
-
-    def apply(self, model: PreTrainedModel) -> None:
-        """Put the average in the place of the model's weights."""
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if name in self.average:
-                    parameter.copy_(self.average[name])
-
-
-class CompletionMarker(TrainerCallback):
-    """Marks a checkpoint when all of it is written, so that one cut short by a kill is never resumed from."""
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write the mark."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if state.is_world_process_zero and folder.is_dir():
-            (folder / COMPLETE_FILE).touch()
-
-
-def last_complete_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that carries the mark, None where there is none."""
-    marked = [mark.parent for mark in folder.glob(f"checkpoint-*/{COMPLETE_FILE}")]
-    return str(max(marked, key=lambda path: int(path.name.rpartition("-")[2]))) if marked else None
 
 
 def finetune(

@@ -1,9 +1,9 @@
 """Pretrain a small Chinese BERT by masked-language modelling: `python -m policy_bert.pretrain`.
 
 The text is tokenised, packed into full windows and held in memory; embeddings and positions start warm
-(`policy_bert.warmstart`); short spans are masked. `transformers.Trainer` runs the steps: at this size its overhead
-is under 2 % of a step, and it brings resuming, several GPUs and logging. The one thing changed is that the output
-layer is computed at the masked positions alone, which a fifth of them needs.
+(`policy_bert.warmstart`); short spans are masked. `transformers.Trainer` runs the steps, and brings
+resuming, several GPUs and logging. The one thing changed is that the output layer is computed at the masked positions
+alone.
 """
 
 from __future__ import annotations
@@ -13,176 +13,26 @@ import dataclasses
 import json
 import logging
 import sys
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch import Tensor
-from torch.utils.data import Dataset
 from transformers import BertConfig, BertForMaskedLM, Trainer, TrainingArguments
-from transformers.modeling_outputs import MaskedLMOutput
 
 from policy_bert import warmstart
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
 from policy_bert.encoder import quiet_transformers, save_in_half
-from policy_bert.errors import DataError
-from policy_bert.finetuning import CompletionMarker, last_complete_checkpoint
 from policy_bert.hardware import supports_bfloat16
-from policy_bert.pretraining_text import is_held_out, iterate_documents, pack_documents, repeat_documents
+from policy_bert.masking import SpanMasker, SparseBertForMaskedLM, WindowDataset
+from policy_bert.pretraining_data import PretrainingData, prepare_data
 from policy_bert.settings import EncoderConfig, PretrainConfig, TextSource
-from policy_bert.text import comparison_key
+from policy_bert.training_checkpoints import CompletionMarker, last_complete_checkpoint
 from policy_bert.training_progress import show_progress
-from policy_bert.vocabulary import build_tokenizer, save_tokenizer, special_id
+from policy_bert.vocabulary import save_tokenizer, special_id
 
 logger = logging.getLogger(__name__)
-
-SPAN_LENGTH_PROBABILITIES = (0.4, 0.4, 0.2)  # of 1, 2 and 3 tokens: the lengths of most Chinese words
-IGNORED = -100
-
-
-@dataclass(frozen=True)
-class PretrainingData:
-    """The tokenizer and the windows, each of shape (windows, window_tokens) and dtype uint16."""
-
-    tokenizer: Tokenizer
-    train: NDArray[np.uint16]
-    held_out: NDArray[np.uint16]
-
-
-class SparseBertForMaskedLM(BertForMaskedLM):
-    """`BertForMaskedLM` that computes its output layer only where a label is to be predicted.
-
-    Same parameters, same loss; without labels it is the parent.
-    """
-
-    def forward(self, input_ids: Tensor | None = None, labels: Tensor | None = None, **inputs: Any) -> MaskedLMOutput:
-        """The loss over labels that are not -100; `logits` is left empty when labels are given."""
-        if labels is None:
-            return super().forward(input_ids=input_ids, **inputs)
-        inputs.pop("num_items_in_batch", None)
-        hidden = self.bert(input_ids=input_ids, **inputs).last_hidden_state
-        chosen = labels != IGNORED
-        logits = self.cls(hidden[chosen])
-        return MaskedLMOutput(loss=torch.nn.functional.cross_entropy(logits.float(), labels[chosen]))
-
-
-class WindowDataset(Dataset[NDArray[np.uint16]]):
-    """Token windows by index."""
-
-    def __init__(self, windows: NDArray[np.uint16]) -> None:
-        self.windows = windows
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def __getitem__(self, index: int) -> NDArray[np.uint16]:
-        return self.windows[index]
-
-
-class SpanMasker:
-    """A data collator that masks short spans: 80 % [MASK], 10 % a random token, 10 % unchanged (Devlin et al. 2019).
-
-    Args:
-        tokenizer: Names the special tokens, which are never masked.
-        fraction: The expected share of masked tokens.
-        shifted_fraction: The share of windows whose positions start at a random offset; [CLS] stays at 0.
-        positions: How many positions the model has.
-        seed: With the batch's own token ids it decides the masks. So they are the same after a resume and for every
-            held-out loss, and new in every epoch, since no two epochs have the same batches.
-    """
-
-    def __init__(
-        self, tokenizer: Tokenizer, fraction: float, shifted_fraction: float, positions: int, seed: int
-    ) -> None:
-        self.special = [special_id(tokenizer, token) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]")]
-        self.mask_id = special_id(tokenizer, "[MASK]")
-        self.vocabulary_size = tokenizer.get_vocab_size()
-        self.shifted_fraction = shifted_fraction
-        self.positions = positions
-        self.seed = seed
-        mean_length = sum(length * p for length, p in enumerate(SPAN_LENGTH_PROBABILITIES, start=1))
-        self.start_probability = 1.0 - (1.0 - fraction) ** (1.0 / mean_length)
-
-    def __call__(self, rows: Sequence[NDArray[np.uint16]]) -> dict[str, Tensor]:
-        """Input ids, labels (-100 where nothing is predicted) and position ids, each of shape (rows, length)."""
-        ids = torch.from_numpy(np.stack(rows).astype(np.int64))
-        generator = torch.Generator().manual_seed((self.seed << 32) + zlib.crc32(ids.numpy().tobytes()))
-        length = torch.multinomial(
-            torch.tensor(SPAN_LENGTH_PROBABILITIES), ids.numel(), replacement=True, generator=generator
-        ).view(ids.shape)
-        starts = torch.rand(ids.shape, generator=generator) < self.start_probability
-        masked = starts.clone()
-        for extra in range(1, len(SPAN_LENGTH_PROBABILITIES)):
-            masked[:, extra:] |= (starts & (length >= extra))[:, :-extra]
-        masked &= ~torch.isin(ids, torch.tensor(self.special))
-        labels = torch.where(masked, ids, IGNORED)
-        kind = torch.rand(ids.shape, generator=generator)
-        random_ids = torch.randint(5, self.vocabulary_size, ids.shape, generator=generator)
-        inputs = torch.where(masked & (kind < 0.8), self.mask_id, ids)
-        inputs = torch.where(masked & (kind >= 0.9), random_ids, inputs)
-        return {"input_ids": inputs, "labels": labels, "position_ids": self._positions(ids, generator)}
-
-    def _positions(self, ids: Tensor, generator: torch.Generator) -> Tensor:
-        rows, length = ids.shape
-        most = self.positions - length
-        offset = torch.randint(0, most + 1, (rows, 1), generator=generator)
-        offset *= torch.rand((rows, 1), generator=generator) < self.shifted_fraction
-        positions = torch.arange(length).expand(rows, -1) + offset
-        positions[:, 0] = 0
-        return positions
-
-
-def prepare_data(config: PretrainConfig) -> PretrainingData:
-    """Read the text, build the vocabulary and pack the windows.
-
-    Raises:
-        DataError: No text file is named or readable, or the text fills no window.
-    """
-    excluded = frozenset(
-        key for path in config.exclude for key in map(comparison_key, _excluded_sentences(path)) if key
-    )
-    kept = Path(config.output) / "tokenizer.json"  # what an interrupted run began with
-    if kept.is_file():
-        tokenizer = Tokenizer.from_file(str(kept))
-    else:
-        lines = (line for document in _documents(config, excluded, held_out=False) for line in document)
-        tokenizer = build_tokenizer(lines, config.encoder.vocabulary_size)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        tokenizer.save(str(kept))
-    parts = [
-        pack_documents(_documents(config, excluded, held_out=part), tokenizer, config.window_tokens).windows
-        for part in (False, True)
-    ]
-    if not len(parts[0]):
-        raise DataError(f"the text fills no window of {config.window_tokens} tokens; give more text with --text")
-    return PretrainingData(tokenizer, parts[0], parts[1])
-
-
-def _excluded_sentences(path: str) -> Iterator[str]:
-    try:
-        for line in Path(path).read_text(encoding="utf-8-sig").splitlines():
-            yield line.partition("\t")[0]
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the sentences to exclude: {error.strerror}") from error
-
-
-def _documents(config: PretrainConfig, excluded: frozenset[str], held_out: bool) -> Iterator[list[str]]:
-    if not config.text:
-        raise DataError("no text to pretrain on: name files with --text or under `text:` in the configuration")
-    for source in config.text:
-        part = (
-            document
-            for document in iterate_documents(source.path, excluded)
-            if is_held_out(document, config.held_out_fraction) == held_out
-        )
-        yield from part if held_out else repeat_documents(part, source.weight, config.seed)
 
 
 def initial_model(shape: EncoderConfig, data: PretrainingData, layers: int, seed: int) -> SparseBertForMaskedLM:

@@ -15,13 +15,14 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from policy_bert.encoder import find_base, load_classifier, load_tokenizer, save_in_half
-from policy_bert.finetuning import Examples, class_weights, finetune, one_hot
+from policy_bert.finetuning import finetune
 from policy_bert.labels import SCHEME_FILE, LabelScheme
 from policy_bert.linear import make_baseline
 from policy_bert.measures import accuracy, macro_f1
 from policy_bert.settings import FinetuneConfig, RunConfig
 from policy_bert.splits import stratified_folds
 from policy_bert.training_data import LabelledTexts
+from policy_bert.training_examples import Examples, class_weights, one_hot
 from policy_bert.vocabulary import save_tokenizer
 
 logger = logging.getLogger(__name__)

@@ -16,9 +16,10 @@ from policy_bert.encoder import (
     save_in_half,
 )
 from policy_bert.errors import CheckpointError
-from policy_bert.finetuning import class_weights, layer_groups
+from policy_bert.finetuning import layer_groups
 from policy_bert.labels import scheme_from_names
 from policy_bert.settings import EncoderConfig, ModelConfig
+from policy_bert.training_examples import class_weights
 
 SCHEME = scheme_from_names(["甲", "乙", "丙"])
 SHAPE = EncoderConfig(layers=2, hidden=16, heads=2, intermediate=32, vocabulary_size=300, max_length_tokens=48)

@@ -11,7 +11,8 @@ from small import ROOT, corpus_lines
 
 from policy_bert.config import build_config
 from policy_bert.errors import DataError
-from policy_bert.pretrain import SpanMasker, SparseBertForMaskedLM, main, pretrain
+from policy_bert.masking import SpanMasker, SparseBertForMaskedLM
+from policy_bert.pretrain import main, pretrain
 from policy_bert.pretraining_text import is_held_out, iterate_documents, pack_documents, repeat_documents
 from policy_bert.settings import PretrainConfig
 from policy_bert.text import comparison_key
