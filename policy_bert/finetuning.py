@@ -24,7 +24,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from policy_bert.hardware import supports_bfloat16
+from policy_bert.hardware import trainer_precision
 from policy_bert.settings import FinetuneConfig
 from policy_bert.training_checkpoints import CompletionMarker, WeightAverager, last_complete_checkpoint
 from policy_bert.training_examples import EncodedDataset, Examples, PaddingCollator
@@ -216,7 +216,7 @@ def _training_arguments(
         length_column_name="length",
         remove_unused_columns=False,
         label_names=["labels"],
-        bf16=supports_bfloat16(),
+        **trainer_precision(),
         eval_strategy="epoch" if validates else "no",
         save_strategy="epoch" if keep_checkpoints else "no",
         save_total_limit=2,  # a kill while one is written leaves the one before

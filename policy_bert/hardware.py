@@ -14,3 +14,9 @@ def supports_bfloat16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def trainer_precision() -> dict[str, bool]:
+    """`TrainingArguments` for bfloat16 where it is fast; on a CPU they must name the processor too."""
+    bfloat16 = supports_bfloat16()
+    return {"bf16": bfloat16, "use_cpu": bfloat16 and not torch.cuda.is_available()}

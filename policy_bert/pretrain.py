@@ -24,7 +24,7 @@ from policy_bert import warmstart
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
 from policy_bert.encoder import quiet_transformers, save_in_half
-from policy_bert.hardware import supports_bfloat16
+from policy_bert.hardware import trainer_precision
 from policy_bert.masking import SpanMasker, SparseBertForMaskedLM, WindowDataset
 from policy_bert.pretraining_data import PretrainingData, prepare_data
 from policy_bert.settings import EncoderConfig, PretrainConfig, TextSource
@@ -39,7 +39,7 @@ def initial_model(shape: EncoderConfig, data: PretrainingData, layers: int, seed
     """A masked-language model with warm embeddings and positions and `layers` random layers."""
     torch.manual_seed(seed)
     vocabulary_size = data.tokenizer.get_vocab_size()
-    model = SparseBertForMaskedLM(
+    model = _sparse_model(
         BertConfig(
             vocab_size=vocabulary_size,
             hidden_size=shape.hidden,
@@ -64,6 +64,13 @@ def initial_model(shape: EncoderConfig, data: PretrainingData, layers: int, seed
     return model
 
 
+def _sparse_model(config: BertConfig) -> SparseBertForMaskedLM:
+    """Random weights; plain attention on a CPU, where the fused kernel trained a third slower (`docs/log.md`)."""
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    model: SparseBertForMaskedLM = SparseBertForMaskedLM._from_config(config, attn_implementation=attention)
+    return model
+
+
 def pretrain(config: PretrainConfig) -> Path:
     """Run or resume the pretraining and return the folder `output/encoder`, a standard checkpoint in float16.
 
@@ -84,7 +91,7 @@ def pretrain(config: PretrainConfig) -> Path:
     if shallow_tokens:
         shallow = initial_model(shape, data, config.shallow_layers, config.seed)
         history += _run_phase(config, shallow, data, shallow_tokens, 0.0, output / "shallow", 0)
-        model = SparseBertForMaskedLM(BertConfig(**{**shallow.config.to_dict(), "num_hidden_layers": shape.layers}))
+        model = _sparse_model(BertConfig(**{**shallow.config.to_dict(), "num_hidden_layers": shape.layers}))
         model.load_state_dict(shallow.state_dict(), strict=False)
         warmstart.stack_layers(shallow.bert.encoder.layer, model.bert.encoder.layer)
         model.tie_weights()
@@ -162,7 +169,7 @@ def _training_arguments(
         lr_scheduler_type="warmup_stable_decay",
         lr_scheduler_kwargs={"num_decay_steps": int(steps * decay_fraction), "min_lr_ratio": 0.0},
         warmup_steps=min(config.warmup_steps, steps // 2),
-        bf16=supports_bfloat16(),
+        **trainer_precision(),
         torch_compile=config.compile,
         eval_strategy="steps" if can_evaluate else "no",
         eval_steps=config.evaluate_every_steps,
