@@ -16,6 +16,7 @@ from policy_bert.weights import read_safetensors_header, weights_fingerprint
 _MODELS = Path(__file__).resolve().parent / "models"
 SHIPPED_CLASSIFIER = _MODELS / "classifier"
 SHIPPED_ENCODER = _MODELS / "encoder"
+SHIPPED_ADAPTED = _MODELS / "adapted"
 
 WEIGHTS_FILE, ONNX_FILE, ONNX_RECORD_FILE = "model.safetensors", "model.onnx", "onnx.json"
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, MODEL_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json", "config.json"

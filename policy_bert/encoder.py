@@ -12,13 +12,14 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, PreTrainedModel
 
-from policy_bert.checkpoint import SHIPPED_ENCODER, find_checkpoint
+from policy_bert.checkpoint import SHIPPED_ADAPTED, SHIPPED_ENCODER, find_checkpoint
 from policy_bert.errors import CheckpointError
 from policy_bert.labels import LabelScheme
 from policy_bert.settings import ModelConfig
 from policy_bert.vocabulary import build_tokenizer
 
-COMPACT, SCRATCH = "compact", "scratch"
+SCRATCH = "scratch"
+SHIPPED = {"compact": SHIPPED_ENCODER, "adapted": SHIPPED_ADAPTED}
 POOLED_MEAN_SCALE = 4.0  # how much the mean of the tokens outweighs [CLS] itself at the start
 WAYS_OUT = (
     "ways out: set HF_ENDPOINT to a mirror of the hub, set model.base to a local folder, "
@@ -34,8 +35,8 @@ def find_base(config: ModelConfig) -> Path | None:
     """
     if config.base == SCRATCH:
         return None
-    if config.base == COMPACT:
-        return SHIPPED_ENCODER
+    if config.base in SHIPPED:
+        return SHIPPED[config.base]
     try:
         folder = find_checkpoint(config.base, config.revision)
     except CheckpointError as error:
@@ -59,9 +60,9 @@ def load_tokenizer(config: ModelConfig, base: Path | None, sentences: Sequence[s
 def load_classifier(
     config: ModelConfig, base: Path | None, scheme: LabelScheme, vocabulary_size: int, seed: int
 ) -> PreTrainedModel:
-    """A sequence classifier over the base model with a new head for the scheme's classes, in float32.
+    """A sequence classifier over the base model for the scheme's classes, in float32.
 
-    The same seed gives the same weights.
+    Its head is new, unless the base is a classifier with the same class names. The same seed gives the same weights.
 
     Raises:
         CheckpointError: The folder's files do not load.
@@ -85,13 +86,28 @@ def load_classifier(
         )
     try:
         model = AutoModelForSequenceClassification.from_pretrained(
-            base, dtype=torch.float32, use_safetensors=True, **label_maps, **dropout
+            base, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True, **label_maps, **dropout
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{base}: cannot load the base model: {str(error).splitlines()[0]}; {WAYS_OUT}"
         ) from error
+    if _class_names(base) != list(scheme.names):
+        _renew_head(model)
     return add_pooling_layer(model, seed) if config.pooling_layer else model
+
+
+def _class_names(base: Path) -> list[str]:
+    id2label = json.loads((base / "config.json").read_text(encoding="utf-8")).get("id2label", {})
+    return [str(id2label[key]) for key in sorted(id2label, key=int)]
+
+
+def _renew_head(model: PreTrainedModel) -> None:
+    head: Any = getattr(model, "classifier", None)
+    for module in head.modules() if head is not None else ():
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=model.config.initializer_range)
+            torch.nn.init.zeros_(module.bias)
 
 
 def add_pooling_layer(model: PreTrainedModel, seed: int) -> PreTrainedModel:

@@ -145,8 +145,9 @@ class ModelConfig:
     """The model that is fine-tuned.
 
     Attributes:
-        base: `compact` (the encoder that the package ships), a folder, a hub id, or `scratch` (random weights in
-            the shape of `scratch`, with a vocabulary built from the training sentences).
+        base: `compact` (the encoder that the package ships), `adapted` (that encoder after `policy_bert.adapt`), a
+            folder, a hub id, or `scratch` (random weights in the shape of `scratch`, with a vocabulary built from the
+            training sentences).
         revision: The commit or tag of a hub id.
         scratch: The shape used by `base: scratch`.
         pooling_layer: Whether to add a layer that starts as the mean of all tokens; for encoders whose [CLS] no

@@ -46,8 +46,13 @@ class TrainingData:
         return self.corpus.scheme
 
 
-def load_training_data(data: DataConfig, split: SplitConfig) -> TrainingData:
+def load_training_data(data: DataConfig, split: SplitConfig, extra: LabelledTexts | None = None) -> TrainingData:
     """Read the corpus and the auxiliary files and find the near-duplicates among them.
+
+    Args:
+        data: What to read.
+        split: Its threshold says what a near-duplicate is.
+        extra: Auxiliary sentences beside those of the files.
 
     Raises:
         UserError: A file cannot be read or has bad rows.
@@ -62,6 +67,7 @@ def load_training_data(data: DataConfig, split: SplitConfig) -> TrainingData:
     )
     sentences = _labelled_texts(corpus)
     parts = [_labelled_texts(load_corpus(path, corpus.scheme)) for path in data.auxiliary]
+    parts += [extra] if extra else []
     auxiliary = LabelledTexts(
         tuple(text for part in parts for text in part.texts),
         np.concatenate([part.labels for part in parts]) if parts else np.empty(0, dtype=np.int64),
