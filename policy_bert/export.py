@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from policy_bert.checkpoint import check_checkpoint
 from policy_bert.command import ArgumentParser, run_command
@@ -15,6 +15,9 @@ from policy_bert.errors import CheckpointError, DataError
 from policy_bert.int8_search import GateSentences, find_int8_graph
 from policy_bert.onnx_files import GraphFolder
 from policy_bert.quantization import Gate
+
+if TYPE_CHECKING:
+    from policy_bert.corpus import Corpus
 
 Precision = Literal["fp32", "int8"]
 # How far a float32 graph's logits may be from PyTorch's.
@@ -92,22 +95,11 @@ def sentences_of_run(run: Path) -> GateSentences:
     Raises:
         DataError: It is no run folder, or its corpus has changed or moved.
     """
-    from policy_bert.config import load_config
-    from policy_bert.corpus import load_corpus
-    from policy_bert.labels import load_scheme
-    from policy_bert.settings import RunConfig
     from policy_bert.splits import SPLIT_FILE, read_split
 
     if not (run / SPLIT_FILE).is_file():
         raise DataError(f"{run}: int8 needs held-out sentences, but there is no {SPLIT_FILE}; name a file: --sentences")
-    data = load_config(RunConfig, run / "config.yaml").data
-    corpus = load_corpus(
-        data.corpus,
-        load_scheme(data.labels) if data.labels else None,
-        text_column=data.text_column,
-        label_column=data.label_column,
-        contradictions=data.contradictions,
-    )
+    corpus = _corpus_of_run(run)
     split = read_split(run / SPLIT_FILE, corpus)
     texts = [sentence.text for sentence in corpus.sentences]
     held_out = split.test if len(split.test) else split.validation
@@ -120,7 +112,7 @@ def sentences_of_run(run: Path) -> GateSentences:
 
 
 def sentences_of_file(path: Path, checkpoint: Path) -> GateSentences:
-    """The odd sentences of a labelled file to calibrate on, the even ones held out.
+    """The odd sentences of a labelled file to calibrate on, the even ones held out, a run's corpus to agree on.
 
     Raises:
         DataError: As `corpus.load_corpus`.
@@ -130,10 +122,28 @@ def sentences_of_file(path: Path, checkpoint: Path) -> GateSentences:
     found = load_corpus(path, check_checkpoint(checkpoint, onnx=False)).sentences
     if len(found) < 2:
         raise DataError(f"{path}: int8 needs at least 2 labelled sentences, found {len(found)}")
+    is_run = (checkpoint / "config.yaml").is_file()
     return GateSentences(
         calibration=[sentence.text for sentence in found[::2]],
         held_out=[sentence.text for sentence in found[1::2]],
         labels=[sentence.label for sentence in found[1::2]],
+        others=[sentence.text for sentence in _corpus_of_run(checkpoint).sentences] if is_run else (),
+    )
+
+
+def _corpus_of_run(run: Path) -> Corpus:
+    from policy_bert.config import load_config
+    from policy_bert.corpus import load_corpus
+    from policy_bert.labels import load_scheme
+    from policy_bert.settings import RunConfig
+
+    data = load_config(RunConfig, run / "config.yaml").data
+    return load_corpus(
+        data.corpus,
+        load_scheme(data.labels) if data.labels else None,
+        text_column=data.text_column,
+        label_column=data.label_column,
+        contradictions=data.contradictions,
     )
 
 
