@@ -18,6 +18,10 @@ RESULTS = ROOT / "docs" / "results"
 SYSTEMS = {
     "recipe": ("**shipped recipe**", "**随包发布的方案**"),
     "scratch": ("the same BERT from scratch", "同结构 BERT，随机初始化"),
+    "tfidf_logistic+silver": (
+        "TF-IDF + logistic regression, authored examples and silver labels too",
+        "TF-IDF + 逻辑回归，含自撰例句与银标准标注",
+    ),
     "tfidf_logistic+auxiliary": (
         "TF-IDF + logistic regression, authored examples too",
         "TF-IDF + 逻辑回归，含自撰例句",
