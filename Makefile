@@ -44,7 +44,7 @@ crossvalidate: $(STAMP) ## measure the recipe by repeated grouped folds (CONFIG=
 
 ship: $(STAMP) ## train configs/compact.yaml on all labelled sentences and put it into the package
 	$(BIN)/python -m policy_bert.train --config configs/compact.yaml --set fit_on=all --set output=runs/ship
-	$(BIN)/python -m policy_bert.export runs/ship
+	$(BIN)/python -m policy_bert.export runs/ship --precision int8 --sentences data/policy_sentences.tsv
 	cp docs/results/crossvalidation.json runs/ship/
 	$(BIN)/python -c 'import pathlib, policy_bert.model_card as card; card.write_model_card(pathlib.Path("runs/ship"))'
 	rm -rf policy_bert/models/classifier && mkdir -p policy_bert/models/classifier
