@@ -2,9 +2,10 @@
 
     python benchmarks/silver_baseline.py runs/crossvalidate --text policy.txt reports.txt
 
-TF-IDF of character 1- to 3-grams and logistic regression, fitted on a fold's training sentences, the authored sentences (weight 0.6)
-and the sentences with silver labels (weight 0.2; weights chosen on the first repeat, so if anything in its favour). Adds the
-system `tfidf_logistic+silver` to the folder; `python -m policy_bert.crossvalidate` with the same arguments then sums up.
+TF-IDF of character 1- to 3-grams and logistic regression, fitted on a fold's training sentences, the authored sentences
+(weight 0.6) and the sentences with silver labels (weight 0.2; weights chosen on the first repeat, so if anything in its
+favour). Adds the system `tfidf_logistic+silver` to the folder; `python -m policy_bert.crossvalidate` with the same
+arguments then sums up.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 
@@ -16,7 +18,7 @@ def supports_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def trainer_precision() -> dict[str, bool]:
+def trainer_precision() -> dict[str, Any]:
     """`TrainingArguments` for bfloat16 where it is fast; on a CPU they must name the processor too."""
     bfloat16 = supports_bfloat16()
     return {"bf16": bfloat16, "use_cpu": bfloat16 and not torch.cuda.is_available()}
