@@ -23,11 +23,12 @@ from transformers import BertConfig, BertForMaskedLM, Trainer, TrainingArguments
 from policy_bert import warmstart
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import quiet_transformers, save_in_half
+from policy_bert.encoder import find_base, load_tokenizer, quiet_transformers, save_in_half
+from policy_bert.errors import CheckpointError
 from policy_bert.hardware import trainer_precision
 from policy_bert.masking import SpanMasker, SparseBertForMaskedLM, WindowDataset
 from policy_bert.pretraining_data import PretrainingData, prepare_data
-from policy_bert.settings import EncoderConfig, PretrainConfig, TextSource
+from policy_bert.settings import EncoderConfig, ModelConfig, PretrainConfig, TextSource
 from policy_bert.training_checkpoints import CompletionMarker, last_complete_checkpoint
 from policy_bert.training_progress import show_progress
 from policy_bert.vocabulary import save_tokenizer, special_id
@@ -80,7 +81,9 @@ def pretrain(config: PretrainConfig) -> Path:
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-    data = prepare_data(config)
+    base = ModelConfig(base=config.start) if config.start else None
+    start = find_base(base) if base else None
+    data = prepare_data(config, load_tokenizer(base, start, ()) if base else None)
     logger.info(
         "%d windows to train on (%.1f M tokens), %d held out, vocabulary of %d",
         len(data.train), data.train.size / 1e6, len(data.held_out), data.tokenizer.get_vocab_size(),
@@ -95,6 +98,8 @@ def pretrain(config: PretrainConfig) -> Path:
         model.load_state_dict(shallow.state_dict(), strict=False)
         warmstart.stack_layers(shallow.bert.encoder.layer, model.bert.encoder.layer)
         model.tie_weights()
+    elif start:
+        model = _load_start(start, config.window_tokens)
     else:
         model = initial_model(shape, data, shape.layers, config.seed)
     history += _run_phase(
@@ -108,7 +113,22 @@ def pretrain(config: PretrainConfig) -> Path:
         "held_out_loss": held_out[-1] if held_out else None,
     }
     (output / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return _save_encoder(model, data.tokenizer, shape, output / "encoder")
+    return _save_encoder(model, data.tokenizer, output / "encoder")
+
+
+def _load_start(folder: Path, window_tokens: int) -> SparseBertForMaskedLM:
+    """The encoder in the folder, without dropout, as a model to pretrain further."""
+    config = BertConfig.from_pretrained(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    if config.max_position_embeddings < window_tokens:
+        raise CheckpointError(
+            f"{folder}: the encoder takes {config.max_position_embeddings} tokens, fewer than window_tokens "
+            f"({window_tokens}); set a smaller window_tokens"
+        )
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    model: SparseBertForMaskedLM = SparseBertForMaskedLM.from_pretrained(
+        folder, config=config, dtype=torch.float32, attn_implementation=attention
+    )
+    return model
 
 
 def _run_phase(
@@ -123,7 +143,7 @@ def _run_phase(
     """Train one phase, resuming from its last checkpoint; the log with tokens seen, train and held-out loss."""
     arguments = _training_arguments(config, tokens, decay_fraction, folder, len(data.held_out) > 0)
     masking = (data.tokenizer, config.mask_fraction)
-    positions = config.encoder.max_length_tokens
+    positions = int(model.config.max_position_embeddings)
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -206,11 +226,11 @@ def _write_curve(history: Sequence[dict[str, float]], output: Path) -> None:
     pyplot.close(figure)
 
 
-def _save_encoder(model: BertForMaskedLM, tokenizer: Tokenizer, shape: EncoderConfig, folder: Path) -> Path:
+def _save_encoder(model: BertForMaskedLM, tokenizer: Tokenizer, folder: Path) -> Path:
     standard = BertForMaskedLM(model.config)
     standard.load_state_dict(model.state_dict())
     save_in_half(standard, folder)
-    save_tokenizer(tokenizer, folder, shape.max_length_tokens)
+    save_tokenizer(tokenizer, folder, int(model.config.max_position_embeddings))
     return folder
 
 

@@ -26,8 +26,8 @@ class PretrainingData:
     held_out: NDArray[np.uint16]
 
 
-def prepare_data(config: PretrainConfig) -> PretrainingData:
-    """Read the text, build the vocabulary and pack the windows.
+def prepare_data(config: PretrainConfig, tokenizer: Tokenizer | None = None) -> PretrainingData:
+    """Read the text, build the vocabulary unless one is given, and pack the windows.
 
     Raises:
         DataError: No text file is named or readable, or the text fills no window.
@@ -39,8 +39,9 @@ def prepare_data(config: PretrainConfig) -> PretrainingData:
     if kept.is_file():
         tokenizer = Tokenizer.from_file(str(kept))
     else:
-        lines = (line for document in _documents(config, excluded, held_out=False) for line in document)
-        tokenizer = build_tokenizer(lines, config.encoder.vocabulary_size)
+        if tokenizer is None:
+            lines = (line for document in _documents(config, excluded, held_out=False) for line in document)
+            tokenizer = build_tokenizer(lines, config.encoder.vocabulary_size)
         kept.parent.mkdir(parents=True, exist_ok=True)
         tokenizer.save(str(kept))
     parts = [

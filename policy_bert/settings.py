@@ -54,6 +54,8 @@ class PretrainConfig:
         text: The files to read; the command line's `--text` replaces them.
         exclude: Labelled files whose sentences must not occur in the text; lines that hold one are dropped.
         output: The run folder; a run found there unfinished is resumed.
+        start: The folder of an encoder to go on from, or `compact` for the shipped one; its shape and vocabulary are
+            kept, so that `encoder` only says how long a text may be. None starts from random layers.
         shallow_layers: Layers of the first phase, whose layers are then stacked; 0 for no such phase.
         shallow_fraction: The share of the tokens that the first phase sees.
         window_tokens: Tokens in a training window.
@@ -69,6 +71,7 @@ class PretrainConfig:
     text: tuple[TextSource, ...] = ()
     exclude: tuple[str, ...] = ()
     output: str = "runs/pretrain-compact"
+    start: str | None = None
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     shallow_layers: int = 0
     shallow_fraction: float = 0.3
@@ -96,6 +99,8 @@ class PretrainConfig:
         )
         for name in ("shallow_fraction", "mask_fraction", "shifted_fraction", "held_out_fraction"):
             _require_fraction(name, getattr(self, name))
+        if self.start and self.shallow_layers:
+            raise ConfigError("start and shallow_layers exclude each other: an encoder to go on from has its layers")
         if not 3 <= self.window_tokens <= self.encoder.max_length_tokens:
             raise ConfigError(
                 f"window_tokens: expected 3 to encoder.max_length_tokens ({self.encoder.max_length_tokens}), "
