@@ -18,8 +18,9 @@ from policy_bert.config import dump_config, load_config
 from policy_bert.encoder import quiet_transformers
 from policy_bert.errors import UserError
 from policy_bert.recipe import Recipe
+from policy_bert.self_training import self_train
 from policy_bert.settings import RunConfig
-from policy_bert.silver_labels import find_sentences, read_silver_labels
+from policy_bert.silver_labels import find_sentences, find_unlabelled, read_silver_labels
 from policy_bert.training_data import load_training_data
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ SILVER_LABELS = "data/silver_labels.tsv"
 
 def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LABELS) -> Path:
     """Run the configuration's adaptation phase and return `config.output`, a checkpoint that `train` starts from.
+
+    Where there is self-training, the model of the first phase is kept in `first_phase` inside it.
 
     Near-duplicates of the corpus's sentences are left out of what it trains on.
 
@@ -44,13 +47,18 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
     if config.adaptation is None:
         raise UserError("the configuration has no `adaptation:` phase; see configs/adapt-compact.yaml")
     scheme = load_training_data(config.data, config.split).scheme
-    silver = find_sentences(text, read_silver_labels(silver_labels, len(scheme))) if text else None
+    labels = read_silver_labels(silver_labels, len(scheme)) if text else {}
+    silver = find_sentences(text, labels) if text else None
     data = load_training_data(config.data, config.split, silver)
     logger.info("%d sentences with silver labels found", len(silver.texts) if silver else 0)
     output = Path(config.output)
     recipe = Recipe(config, data.scheme, data.sentences.texts, data.auxiliary)
     with tempfile.TemporaryDirectory() as folder:
         model = recipe.adapt(Path(folder), config.seed, keep_checkpoints=False)
+        if config.self_training and text:
+            recipe.save(model, output / "first_phase")
+            unlabelled = find_unlabelled(text, labels, data.sentences.texts)
+            self_train(recipe, model, unlabelled, config.self_training, Path(folder) / "self_training", config.seed)
     recipe.save(model, output)
     (output / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     return output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +31,8 @@ from policy_bert.training_examples import EncodedDataset, Examples, PaddingColla
 from policy_bert.training_progress import show_progress
 
 logger = logging.getLogger(__name__)
+
+SCORING_BATCH = 64
 
 
 class RecipeTrainer(Trainer):
@@ -174,6 +176,26 @@ def finetune(
         averager.apply(model)
     model.cpu().eval()
     return trainer.state.log_history
+
+
+@torch.inference_mode()
+def score_texts(
+    model: PreTrainedModel, tokenizer: Tokenizer, texts: Sequence[str], max_length_tokens: int
+) -> NDArray[np.float32]:
+    """Probabilities of shape (texts, classes), in the order of the texts; `model` is left in evaluation mode."""
+    model.eval()
+    classes = int(model.config.num_labels)
+    nothing = Examples(texts, np.zeros((len(texts), classes), np.float32), np.zeros(len(texts), np.float32))
+    rows = EncodedDataset(nothing, tokenizer, max_length_tokens).rows
+    order = np.argsort([row["length"] for row in rows], kind="stable")
+    collate = PaddingCollator(model.config.pad_token_id or 0)
+    scores = np.zeros((len(texts), classes), np.float32)
+    for start in range(0, len(order), SCORING_BATCH):
+        part = order[start : start + SCORING_BATCH]
+        batch = collate([rows[index] for index in part])
+        inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
+        scores[part] = model(**inputs).logits.float().softmax(-1).cpu().numpy()
+    return scores
 
 
 def _tensorboard(folder: Path | None) -> list[TrainerCallback]:

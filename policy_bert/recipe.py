@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
@@ -15,7 +16,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from policy_bert.encoder import find_base, load_classifier, load_tokenizer, save_in_half
-from policy_bert.finetuning import finetune
+from policy_bert.finetuning import finetune, score_texts
 from policy_bert.labels import SCHEME_FILE, LabelScheme
 from policy_bert.linear import make_baseline
 from policy_bert.measures import accuracy, macro_f1
@@ -82,11 +83,24 @@ class Recipe:
             model.load_state_dict(load_file(kept))
             return model
         logger.info("adapting to %d auxiliary sentences", len(self.auxiliary.texts))
-        self._run(model, self._examples(self.auxiliary, recipe), recipe, folder / "adaptation", seed, keep_checkpoints)
+        self.fit_auxiliary(model, recipe, folder / "adaptation", seed, keep_checkpoints=keep_checkpoints)
         if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, kept)
         return model
+
+    def fit_auxiliary(
+        self,
+        model: PreTrainedModel,
+        recipe: FinetuneConfig,
+        folder: Path,
+        seed: int,
+        extra: Examples | None = None,
+        keep_checkpoints: bool = False,
+    ) -> None:
+        """Fine-tune `model` in place on the auxiliary sentences, and on `extra` beside them."""
+        examples = self._examples(self.auxiliary, recipe)
+        self._run(model, examples.joined(extra) if extra else examples, recipe, folder, seed, keep_checkpoints)
 
     def fit(
         self,
@@ -111,15 +125,24 @@ class Recipe:
         """
         recipe = self.config.train
         examples = self._examples(train, recipe)
+        targets = (1 - recipe.linear_teacher - recipe.base_teacher) * examples.targets
         if recipe.linear_teacher:
-            teacher = self._cross_fitted_scores(train, groups, seed)
-            share = np.float32(recipe.linear_teacher)
-            examples = replace(examples, targets=(1 - share) * examples.targets + share * teacher)
+            targets += np.float32(recipe.linear_teacher) * self._cross_fitted_scores(train, groups, seed)
+        if recipe.base_teacher:
+            targets += np.float32(recipe.base_teacher) * self.scores(model, train.texts)
+        examples = replace(examples, targets=targets)
         if recipe.auxiliary_weight and self.auxiliary.texts:
             extra = self._examples(self._drawn_auxiliary(recipe.auxiliary_share, seed), recipe)
             weights = np.float32(recipe.auxiliary_weight) * extra.weights
             examples = examples.joined(replace(extra, weights=weights))
-        return self._run(model, examples, recipe, folder, seed, keep_checkpoints, validation)
+        if recipe.fits == 1:
+            return self._run(model, examples, recipe, folder, seed, keep_checkpoints, validation)
+        return self._run_and_average(model, examples, folder, seed, keep_checkpoints, validation)
+
+    def scores(self, model: PreTrainedModel, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The model's probabilities for texts, shape (texts, classes); `model` is left in evaluation mode."""
+        limit = self.max_length_tokens(model)
+        return score_texts(model, self.tokenizer, texts, limit)
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:
         """Write the checkpoint files that plain transformers loads, and the label scheme."""
@@ -151,6 +174,37 @@ class Recipe:
             keep_checkpoints=keep_checkpoints,
             log_folder=self.log_folder / folder.name if self.log_folder else None,
         )
+
+    def _run_and_average(
+        self,
+        model: PreTrainedModel,
+        examples: Examples,
+        folder: Path,
+        seed: int,
+        keep_checkpoints: bool,
+        validation: LabelledTexts | None,
+    ) -> list[dict[str, float]]:
+        """Fits from the same start with an order and dropout each; `model` gets the mean of their weights."""
+        fits = self.config.train.fits
+        start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        mean = {name: torch.zeros_like(tensor) for name, tensor in start.items()}
+        history = []
+        for number in range(fits):
+            kept = folder / f"fit-{number}.safetensors"
+            if kept.is_file():
+                model.load_state_dict(load_file(kept))
+            else:
+                model.load_state_dict(start)
+                history += self._run(
+                    model, examples, self.config.train, folder / f"fit-{number}", seed * fits + number,
+                    keep_checkpoints, validation,
+                )  # fmt: skip
+                if keep_checkpoints and PartialState().is_main_process:
+                    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, kept)
+            for name, tensor in model.state_dict().items():
+                mean[name] += (tensor - mean[name]) / (number + 1)
+        model.load_state_dict(mean)
+        return history
 
     def _examples(self, part: LabelledTexts, recipe: FinetuneConfig) -> Examples:
         classes = len(self.scheme)

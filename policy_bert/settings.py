@@ -190,6 +190,9 @@ class FinetuneConfig:
         auxiliary_share: The share of the auxiliary sentences that stands beside the corpus, drawn with the seed.
         r_drop: The weight of the symmetric KL divergence between two dropout passes (Liang et al. 2021); 0 for none.
         linear_teacher: The share of the target given to cross-fitted scores of the linear model; 0 for none.
+        base_teacher: The share of the target given to the scores of the model that the fit starts from (Li & Hoiem
+            2016); for a base that knows the classes already. 0 for none.
+        fits: Fits with an order and dropout of their own whose weights are averaged (Wortsman et al. 2022).
         average_fraction: The share of the last steps whose weights are averaged (Izmailov et al. 2018); 0 for none.
         early_stopping_patience: Epochs without a better validation macro-F1 before the end, the best epoch's weights
             being kept; 0 trains all epochs and keeps the last weights.
@@ -208,14 +211,19 @@ class FinetuneConfig:
     auxiliary_share: float = 1.0
     r_drop: float = 0.0
     linear_teacher: float = 0.0
+    base_teacher: float = 0.0
+    fits: int = 1
     average_fraction: float = 0.0
     early_stopping_patience: int = 0
 
     def __post_init__(self) -> None:
         _require_positive(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
+        _require_positive(fits=self.fits)
         _require_positive(gradient_accumulation_steps=self.gradient_accumulation_steps, layer_decay=self.layer_decay)
-        for name in ("warmup_fraction", "label_smoothing", "average_fraction", "linear_teacher"):
+        for name in ("warmup_fraction", "label_smoothing", "average_fraction", "linear_teacher", "base_teacher"):
             _require_fraction(name, getattr(self, name))
+        if self.linear_teacher + self.base_teacher >= 1:
+            raise ConfigError("linear_teacher and base_teacher: expected less than 1 together")
         if not 0 < self.auxiliary_share <= 1:
             raise ConfigError(f"auxiliary_share: expected more than 0 and at most 1, found {self.auxiliary_share}")
         for name in ("auxiliary_weight", "r_drop", "weight_decay", "early_stopping_patience"):
@@ -226,11 +234,35 @@ class FinetuneConfig:
 
 
 @dataclass(frozen=True)
+class SelfTrainingConfig:
+    """A phase of `adapt` on unlabelled sentences that teachers have scored (Xie et al. 2020; Hinton et al. 2015).
+
+    Attributes:
+        sentences: How many unlabelled sentences are drawn from the text, none of the classes having more than one and
+            a half times its even share.
+        weight: Their loss weight beside the labelled ones.
+        linear_share: The share of the target given to a linear model fitted on the same labels; the rest is the
+            scores of the model that the first phase made.
+        phase: How the model, going on from the first phase, is trained on both.
+    """
+
+    sentences: int = 100_000
+    weight: float = 0.5
+    linear_share: float = 0.5
+    phase: FinetuneConfig = field(default_factory=FinetuneConfig)
+
+    def __post_init__(self) -> None:
+        _require_positive(sentences=self.sentences, weight=self.weight)
+        _require_fraction("linear_share", self.linear_share)
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """A fine-tuning run (`python -m policy_bert.train`).
 
     Attributes:
         adaptation: A first phase on the auxiliary sentences alone; None for none.
+        self_training: A second phase of `adapt` on unlabelled sentences too; None for none, and `train` has none.
         train: The phase on the corpus.
         fit_on: `train` fits on the training part and leaves validation and test for measuring; `all` fits on every
             labelled sentence, for a model that ships with the cross-validated figures of its recipe.
@@ -243,6 +275,7 @@ class RunConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     adaptation: FinetuneConfig | None = None
+    self_training: SelfTrainingConfig | None = None
     train: FinetuneConfig = field(default_factory=FinetuneConfig)
     fit_on: Literal["train", "all"] = "train"
     temperature: float = 1.0

@@ -25,6 +25,9 @@ _NUMBERING = re.compile(
     r"|^[一二三四五六七八九十]是|^[①-⑳]|^[-—•●]\s*"
 )
 _DEEPEST_NUMBERING = 3
+UNLABELLED_CHARACTERS = (10, 64)  # as long as the corpus's sentences
+_ENDS = "。；！？"
+_HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
 def sentence_digest(sentence: str) -> str:
@@ -79,15 +82,40 @@ def find_sentences(files: Iterable[str | Path], labels: Mapping[str, int]) -> La
         DataError: A file cannot be read, or none of the sentences occurs.
     """
     found: dict[str, str] = {}
-    for file in files:
-        for document in iterate_documents(file):
-            for piece in (piece for line in document for piece in clauses(line)):
-                digest = sentence_digest(piece)
-                if digest in labels:
-                    found.setdefault(digest, piece)
+    for piece in _pieces(files):
+        digest = sentence_digest(piece)
+        if digest in labels:
+            found.setdefault(digest, piece)
     if not found:
         raise DataError("none of the sentences with silver labels occurs in the text; name the right files with --text")
     digests = sorted(found)
     return LabelledTexts(
         tuple(found[digest] for digest in digests), np.array([labels[digest] for digest in digests], dtype=np.int64)
     )
+
+
+def find_unlabelled(files: Iterable[str | Path], labels: Mapping[str, int], excluded: Iterable[str]) -> list[str]:
+    """Sentences of the text without a silver label, each once, in the order of their digests.
+
+    Whole sentences of `UNLABELLED_CHARACTERS` characters that are mostly Chinese; what equals one of `excluded` but
+    for spacing and punctuation is left out.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    shortest, longest = UNLABELLED_CHARACTERS
+    known = {*labels, *map(sentence_digest, excluded)}
+    found: dict[str, str] = {}
+    for piece in _pieces(files):
+        if shortest <= len(piece) <= longest and piece[-1] in _ENDS and len(_HAN.findall(piece)) > 0.7 * len(piece):
+            digest = sentence_digest(piece)
+            if digest not in known:
+                found.setdefault(digest, piece)
+    return [found[digest] for digest in sorted(found)]
+
+
+def _pieces(files: Iterable[str | Path]) -> Iterator[str]:
+    for file in files:
+        for document in iterate_documents(file):
+            for line in document:
+                yield from clauses(line)

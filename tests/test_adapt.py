@@ -14,7 +14,14 @@ from small import run_config, write_config
 from policy_bert.adapt import adapt, main
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.errors import DataError, UserError
-from policy_bert.silver_labels import clauses, find_sentences, read_silver_labels, sentence_digest
+from policy_bert.self_training import draw
+from policy_bert.silver_labels import (
+    clauses,
+    find_sentences,
+    find_unlabelled,
+    read_silver_labels,
+    sentence_digest,
+)
 from policy_bert.train import train
 
 TEXT = """第三条 （一）对违规采集信息的单位处以罚款；新建三座数据机房并联网运行。
@@ -84,6 +91,42 @@ def test_the_adapted_checkpoint_scores_and_is_trained_further(tmp_path, text_fil
     )
     kept = [load_file(path / "model.safetensors")[name] for path in (folder, train(further))]
     np.testing.assert_allclose(*kept, atol=1e-4)  # the head is the adapted one, not a new one
+
+
+LINES = "".join(
+    f"第{number}批{noun}由各市州按期{verb}并报送结果。\n"
+    for number in "一二三四五六七八九"
+    for noun in ("机房", "贷款", "罚款")
+    for verb in ("办理", "建设")
+)
+
+
+def test_self_training_goes_on_from_the_first_phase_with_unlabelled_sentences(tmp_path, text_file):
+    (tmp_path / "more.txt").write_text(LINES, encoding="utf-8")
+    texts, silver = [text_file, str(tmp_path / "more.txt")], write_silver(tmp_path, SILVER)
+    phase = {"sentences": 30, "phase": {"epochs": 1, "learning_rate": 1e-3}}
+    folder = adapt(run_config(tmp_path, self_training=phase, output=str(tmp_path / "adapted")), texts, silver)
+    first = load_file(folder / "first_phase" / "model.safetensors")
+    plain = adapt(run_config(tmp_path, output=str(tmp_path / "plain")), texts, silver)
+    np.testing.assert_array_equal(
+        first["classifier.weight"], load_file(plain / "model.safetensors")["classifier.weight"]
+    )
+    moved = np.abs(first["classifier.weight"] - load_file(folder / "model.safetensors")["classifier.weight"])
+    assert 0 < moved.max() < 0.1
+
+
+def test_unlabelled_sentences_are_whole_new_and_none_of_the_corpus(tmp_path, text_file):
+    labels = read_silver_labels(write_silver(tmp_path, {"新建三座数据机房并联网运行。": 0}), classes=3)
+    found = find_unlabelled([text_file], labels, excluded=["鼓励银行发放信用贷款"])
+    assert sorted(found) == sorted(["对违规采集信息的单位处以罚款；", "没有标签的一句话放在这里。"])
+
+
+def test_no_class_fills_the_draw():
+    predicted = np.array([0] * 900 + [1] * 100)
+    drawn = draw(predicted, 100, classes=2, seed=0)
+    assert len(drawn) == len(set(drawn.tolist())) == 100
+    assert (predicted[drawn] == 0).sum() <= 76
+    assert drawn.tolist() == sorted(drawn) == draw(predicted, 100, 2, seed=0).tolist()
 
 
 def test_other_class_names_get_a_new_head(tmp_path, text_file):

@@ -10,7 +10,7 @@ import torch
 from small import ROOT, corpus_lines
 
 from policy_bert.config import build_config
-from policy_bert.errors import DataError
+from policy_bert.errors import CheckpointError, DataError
 from policy_bert.masking import SpanMasker, SparseBertForMaskedLM
 from policy_bert.pretrain import main, pretrain
 from policy_bert.pretraining_text import is_held_out, iterate_documents, pack_documents, repeat_documents
@@ -84,6 +84,21 @@ def test_an_interrupted_pretraining_resumes_to_the_same_weights(text_file, tmp_p
     first, second = load_file(whole / "model.safetensors"), load_file(resumed / "model.safetensors")
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_pretraining_goes_on_from_an_encoder_with_its_shape_and_vocabulary(text_file, tmp_path):
+    from safetensors.numpy import load_file
+
+    first = pretrain(config(text_file, tmp_path / "first"))
+    more = {"start": str(first), "shallow_layers": 0, "encoder": {}, "tokens": 16 * 8, "learning_rate": 1e-6}
+    second = pretrain(config(text_file, tmp_path / "second", **more))
+    assert (first / "tokenizer.json").read_bytes() == (second / "tokenizer.json").read_bytes()
+    before, after = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    assert before.keys() == after.keys()
+    name = "bert.encoder.layer.1.output.dense.weight"
+    np.testing.assert_allclose(before[name].astype("f4"), after[name].astype("f4"), atol=1e-4)
+    with pytest.raises(CheckpointError, match="window_tokens"):
+        pretrain(config(text_file, tmp_path / "third", **{**more, "window_tokens": 64}))
 
 
 def test_the_command_takes_text_with_weights_and_prints_the_encoder(text_file, tmp_path, capsys):

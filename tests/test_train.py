@@ -18,8 +18,10 @@ from policy_bert.checkpoint import check_checkpoint
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.corpus import load_corpus
 from policy_bert.errors import CheckpointError, UserError
+from policy_bert.recipe import Recipe
 from policy_bert.splits import read_split
 from policy_bert.train import main, train
+from policy_bert.training_data import load_training_data
 
 
 def weights(run):
@@ -115,9 +117,48 @@ def test_early_stopping_keeps_the_best_epoch(tmp_path):
 
 
 def test_every_switch_of_the_recipe_trains(tmp_path):
-    recipe = {"r_drop": 0.5, "linear_teacher": 0.3, "layer_decay": 0.8, "gradient_accumulation_steps": 2}
+    recipe = {
+        "r_drop": 0.5,
+        "linear_teacher": 0.3,
+        "base_teacher": 0.3,
+        "layer_decay": 0.8,
+        "gradient_accumulation_steps": 2,
+    }
     run = train(run_config(tmp_path, train={**recipe, "class_weights": "inverse"}))
     assert json.loads((run / "config.json").read_text(encoding="utf-8"))["dtype"] == "float32"
+
+
+def test_several_fits_leave_the_mean_of_their_weights(tmp_path):
+    tree = {"average_fraction": 0.0, "epochs": 1}
+    both = weights(
+        train(run_config(tmp_path, adaptation=None, train={**tree, "fits": 2}, output=str(tmp_path / "both")))
+    )
+    data = load_training_data(run_config(tmp_path).data, run_config(tmp_path).split)
+    config = run_config(tmp_path, adaptation=None, train=tree)
+    split = read_split(tmp_path / "both" / "split.json", data.corpus)
+    part = data.sentences.subset(split.train)
+    recipe, models = Recipe(config, data.scheme, part.texts, data.auxiliary), []
+    for seed in (0, 1):
+        model = recipe.adapt(tmp_path / "none", config.seed)
+        recipe.fit(model, part, data.groups[split.train], tmp_path / "none", seed, keep_checkpoints=False)
+        models.append(model.classifier.weight.detach().numpy())
+    assert np.abs(models[0] - models[1]).max() > 1e-4
+    np.testing.assert_allclose(both["classifier.weight"], (models[0] + models[1]) / 2, rtol=2e-3, atol=2e-5)
+
+
+def test_the_base_teaches_what_it_scores(tmp_path):
+    data = load_training_data(run_config(tmp_path).data, run_config(tmp_path).split)
+    shares = {}
+    for share in (0.0, 0.9):
+        config = run_config(
+            tmp_path, adaptation=None, train={"base_teacher": share, "label_smoothing": 0.0, "epochs": 12}
+        )
+        recipe = Recipe(config, data.scheme, data.sentences.texts, data.auxiliary)
+        model = recipe.initial_model(0)
+        before = recipe.scores(model, data.sentences.texts)
+        recipe.fit(model, data.sentences, data.groups, tmp_path / "none", 0, keep_checkpoints=False)
+        shares[share] = np.abs(recipe.scores(model, data.sentences.texts) - before).mean()
+    assert shares[0.9] < shares[0.0] / 2
 
 
 def test_two_processes_train_to_the_end(tmp_path):
