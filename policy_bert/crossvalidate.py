@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ def crossvalidate(
     share: float = 1.0,
     baselines: bool = True,
     workers: int = 1,
+    others: Mapping[str, Path] | None = None,
 ) -> Path:
     """Score every sentence out of fold, `repeats` times, and return the summary's path.
 
@@ -63,6 +65,8 @@ def crossvalidate(
         baselines: Whether the linear baselines are scored beside the recipe.
         workers: Processes that train folds side by side, sharing the cores; two with one core each train small
             models faster than one with two.
+        others: Folders of cross-validations of other recipes on the same folds, by the name under which each is
+            compared.
 
     Raises:
         UserError: The folder holds another configuration's scores, or corpus or base model cannot be had.
@@ -83,8 +87,23 @@ def crossvalidate(
         FoldScores(system.name, [load_scores(system, fold) for fold in plan], [fold.test for fold in plan])
         for system in sorted((output / "scores").iterdir())
     ]
+    scores += [_other_recipe(name, folder, plan) for name, folder in (others or {}).items()]
     summary = summarise(scores, data.sentences.labels, data.scheme, test_fraction=1 / folds, main=RECIPE)
     return write_summary(summary, output)
+
+
+def _other_recipe(name: str, output: Path, plan: Sequence[Fold]) -> FoldScores:
+    scores = [load_scores(output / "scores" / RECIPE, fold) for fold in plan]
+    if any(len(part) != len(fold.test) for part, fold in zip(scores, plan, strict=True)):
+        raise UserError(f"{output}: expected the same folds, found other numbers of test sentences; drop {name}")
+    return FoldScores(name, scores, [fold.test for fold in plan])
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, separator, folder = text.partition("=")
+    if not (name and separator and folder):
+        raise argparse.ArgumentTypeError(f"expected NAME=FOLDER, found {text!r}")
+    return name, Path(folder)
 
 
 @dataclass(frozen=True)
@@ -187,6 +206,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=positive_int, default=3)
     parser.add_argument("--share", type=float, default=1.0, help="share of the training sentences to use (default 1)")
     parser.add_argument("--workers", type=positive_int, default=1, help="folds trained side by side (default 1)")
+    parser.add_argument(
+        "--other", type=_named_folder, action="append", default=[], metavar="NAME=FOLDER",
+        help="compare with the recipe cross-validated in FOLDER on the same folds",
+    )  # fmt: skip
     parser.add_argument("--no-baselines", action="store_true", help="score the recipe alone")
     arguments = parser.parse_args(argv)
     if not 0.0 < arguments.share <= 1.0:
@@ -202,6 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         share=arguments.share,
         baselines=not arguments.no_baselines,
         workers=arguments.workers,
+        others=dict(arguments.other),
     )
     print(summary.with_suffix(".md").read_text(encoding="utf-8"), end="")
     logger.info("written: %s", json.dumps(str(summary)))

@@ -72,7 +72,7 @@ def load_classifier(
     dropout: dict[str, Any] = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
     if base is None:
         shape = config.scratch
-        return BertForSequenceClassification(
+        random = BertForSequenceClassification(
             BertConfig(
                 vocab_size=vocabulary_size,
                 hidden_size=shape.hidden,
@@ -84,6 +84,7 @@ def load_classifier(
                 **dropout,
             )
         )
+        return add_pooling_layer(random, seed) if config.pooling_layer else random
     try:
         model = AutoModelForSequenceClassification.from_pretrained(
             base, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True, **label_maps, **dropout

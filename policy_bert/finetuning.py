@@ -24,7 +24,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from policy_bert.hardware import trainer_precision
+from policy_bert.hardware import supports_bfloat16, trainer_precision
 from policy_bert.settings import FinetuneConfig
 from policy_bert.training_checkpoints import CompletionMarker, WeightAverager, last_complete_checkpoint
 from policy_bert.training_examples import EncodedDataset, Examples, PaddingCollator
@@ -182,8 +182,12 @@ def finetune(
 def score_texts(
     model: PreTrainedModel, tokenizer: Tokenizer, texts: Sequence[str], max_length_tokens: int
 ) -> NDArray[np.float32]:
-    """Probabilities of shape (texts, classes), in the order of the texts; `model` is left in evaluation mode."""
+    """Probabilities of shape (texts, classes), in the order of the texts; `model` is left in evaluation mode.
+
+    They are targets to learn from, not measurements: in bfloat16 where that is faster.
+    """
     model.eval()
+    autocast = torch.autocast(model.device.type, torch.bfloat16, enabled=supports_bfloat16())
     classes = int(model.config.num_labels)
     nothing = Examples(texts, np.zeros((len(texts), classes), np.float32), np.zeros(len(texts), np.float32))
     rows = EncodedDataset(nothing, tokenizer, max_length_tokens).rows
@@ -194,7 +198,9 @@ def score_texts(
         part = order[start : start + SCORING_BATCH]
         batch = collate([rows[index] for index in part])
         inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
-        scores[part] = model(**inputs).logits.float().softmax(-1).cpu().numpy()
+        with autocast:
+            logits = model(**inputs).logits
+        scores[part] = logits.float().softmax(-1).cpu().numpy()
     return scores
 
 

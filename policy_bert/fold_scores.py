@@ -53,6 +53,8 @@ class SystemSummary:
         system: Its name.
         figures: By the names in `FIGURES`.
         temperature: Fitted on all out-of-fold scores.
+        pooled_calibration_error: Over the calibrated scores of all repeats together: as many times the rows in a bin,
+            so less of it is the noise of counting than in the figure of a repeat.
         main_less_this: The main system's macro-F1 less this one's, by the corrected resampled t-test.
         main_less_this_bootstrap: The same on the first repeat's pooled predictions, by the paired bootstrap.
         f1_by_class: F1 of each class over all out-of-fold predictions.
@@ -61,6 +63,7 @@ class SystemSummary:
     system: str
     figures: dict[str, Interval]
     temperature: float
+    pooled_calibration_error: float
     main_less_this: Difference | None
     main_less_this_bootstrap: Difference | None
     f1_by_class: dict[str, float]
@@ -103,6 +106,7 @@ def summarise(
                 system.system,
                 figures,
                 fit_temperature(_logits(system.scores), labels[np.concatenate(system.tests)]),
+                _calibration_error(_calibrated(system, labels), system.tests, labels),
                 corrected_resampled_t_test(differences, test_fraction) if tested else None,
                 _bootstrap(ordered[0], system, labels, len(scheme)) if tested else None,
                 _f1_by_class(system, labels, scheme),
@@ -133,12 +137,18 @@ def _figures_by_fold(system: FoldScores, labels: NDArray[np.int64], classes: int
     results = [_figures(scores, labels[test], classes) for scores, test in zip(calibrated, system.tests, strict=True)]
     for repeat in _repeats(system, len(labels)):
         # Over a whole repeat: in a fold of some 300 sentences, 15 bins of 20 measure mostly noise.
-        scores = np.concatenate([calibrated[number] for number in repeat])
-        correct = scores.argmax(axis=1) == labels[np.concatenate([system.tests[number] for number in repeat])]
-        error = expected_calibration_error(scores.max(axis=1), correct)
+        parts = [calibrated[number] for number in repeat]
+        error = _calibration_error(parts, [system.tests[number] for number in repeat], labels)
         for number in repeat:
             results[number]["calibration_error"] = error
     return results
+
+
+def _calibration_error(
+    scores: Sequence[NDArray[np.float64]], tests: Sequence[NDArray[np.int64]], labels: NDArray[np.int64]
+) -> float:
+    table, true = np.concatenate(scores), labels[np.concatenate(tests)]
+    return expected_calibration_error(table.max(axis=1), table.argmax(axis=1) == true)
 
 
 def _calibrated(system: FoldScores, labels: NDArray[np.int64]) -> list[NDArray[np.float64]]:

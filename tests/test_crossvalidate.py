@@ -73,7 +73,16 @@ def test_a_share_of_the_training_sentences_and_early_stopping_work(tmp_path, cap
     assert not (Path(tmp_path) / "cv" / "fitting").exists()
 
 
-@pytest.mark.parametrize("wrong", [["--folds", "1"], ["--share", "0"], ["--repeats", "0"]])
+def test_a_recipe_of_another_folder_is_compared_on_the_same_folds(finished):
+    config, output = finished
+    path = crossvalidate(config, output, folds=3, repeats=2, others={"twin": output})
+    twin = next(row for row in json.loads(path.read_text(encoding="utf-8")) if row["system"] == "twin")
+    assert twin["main_less_this"]["value"] == 0.0
+    with pytest.raises(UserError, match="no scores for repeat2"):
+        crossvalidate(config, output, folds=3, repeats=3, baselines=False, others={"twin": output.parent})
+
+
+@pytest.mark.parametrize("wrong", [["--other", "folder"], ["--folds", "1"], ["--share", "0"], ["--repeats", "0"]])
 def test_impossible_plans_are_refused(wrong, tmp_path):
     with pytest.raises(SystemExit) as stopped:
         main(["--config", "any.yaml", *wrong])
@@ -96,6 +105,7 @@ def test_figures_are_means_over_the_folds_and_a_better_system_leads():
     assert worse.main_less_this.p_value < 0.01
     assert worse.main_less_this_bootstrap.p_value < 0.01
     assert best.figures["calibration_error"].value < 0.1
+    assert best.pooled_calibration_error < 0.1
     assert list(best.f1_by_class) == ["甲", "乙", "丙"]
     assert markdown_table([best, worse]).count("\n") == 4
 
