@@ -188,20 +188,20 @@ def score_texts(
     """
     model.eval()
     autocast = torch.autocast(model.device.type, torch.bfloat16, enabled=supports_bfloat16())
-    classes = int(model.config.num_labels)
-    nothing = Examples(texts, np.zeros((len(texts), classes), np.float32), np.zeros(len(texts), np.float32))
+    nothing = Examples(texts, np.zeros((len(texts), 1), np.float32), np.zeros(len(texts), np.float32))
     rows = EncodedDataset(nothing, tokenizer, max_length_tokens).rows
     order = np.argsort([row["length"] for row in rows], kind="stable")
     collate = PaddingCollator(model.config.pad_token_id or 0)
-    scores = np.zeros((len(texts), classes), np.float32)
+    scores = []
     for start in range(0, len(order), SCORING_BATCH):
-        part = order[start : start + SCORING_BATCH]
-        batch = collate([rows[index] for index in part])
+        batch = collate([rows[index] for index in order[start : start + SCORING_BATCH]])
         inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
         with autocast:
             logits = model(**inputs).logits
-        scores[part] = logits.float().softmax(-1).cpu().numpy()
-    return scores
+        scores.append(logits.float().softmax(-1).cpu().numpy())
+    by_text = np.empty((len(texts), scores[0].shape[1]), np.float32)
+    by_text[order] = np.concatenate(scores)
+    return by_text
 
 
 def _tensorboard(folder: Path | None) -> list[TrainerCallback]:
