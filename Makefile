@@ -48,7 +48,7 @@ ship: $(STAMP) ## train configs/compact.yaml on all labelled sentences and put i
 	cp docs/results/crossvalidation.json runs/ship/
 	$(BIN)/python -c 'import pathlib, policy_bert.model_card as card; card.write_model_card(pathlib.Path("runs/ship"))'
 	rm -rf policy_bert/models/classifier && mkdir -p policy_bert/models/classifier
-	cd runs/ship && cp $$(find . -maxdepth 1 -type f) ../../policy_bert/models/classifier/
+	cd runs/ship && cp $$(find . -maxdepth 1 -type f ! -name '.*') ../../policy_bert/models/classifier/
 
 benchmark: $(STAMP) ## measure scoring against the transformers pipeline
 	$(BIN)/python benchmarks/scoring.py

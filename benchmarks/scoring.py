@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -88,7 +89,7 @@ def graphs(folder: Path) -> dict[str, Path]:
         from policy_bert.onnx_files import GraphFolder
 
         kept = Path(tempfile.mkdtemp()) / "fp32.onnx"
-        kept.write_bytes(GraphFolder(folder).write_graph("fp32").read_bytes())
+        shutil.move(GraphFolder(folder).write_graph("fp32"), kept)
         found = {"fp32": kept, **found}
     return found
 

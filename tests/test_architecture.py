@@ -166,3 +166,11 @@ def test_no_module_is_named_for_a_drawer():
 
 def test_every_module_says_what_it_is():
     assert not [name for name, tree in TREES.items() if not ast.get_docstring(tree)]
+
+
+def test_what_is_shipped_stays_small_and_has_no_leftovers():
+    kept = [path for folder in (PACKAGE, ROOT / "data") for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in kept if path.name.startswith(".") and path.name != ".DS_Store"]
+    sizes = [path.stat().st_size for path in kept]
+    assert max(sizes) < 50e6
+    assert sum(sizes) < 120e6
