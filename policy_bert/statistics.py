@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Statistic = Callable[..., float]
 TEMPERATURE_RANGE = (0.05, 20.0)
+_SMALLEST_RATIO = 1e-12
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,10 @@ def coverage_accuracy(confidences: ArrayLike, correct: ArrayLike, coverage: floa
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """The temperature T that makes softmax(logits / T) most likely (Guo et al. 2017).
+    """The temperature T that makes the confidences of softmax(logits / T) most likely.
+
+    A confidence is the probability that the predicted class is right, so the loss is that of a binary forecast, and
+    the other classes' shares play no part (top-label calibration: Guo et al. 2017; Gupta & Ramdas 2022).
 
     Args:
         logits: Shape (rows, classes); logarithms of probabilities serve as well.
@@ -207,12 +211,13 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     from scipy import optimize
 
     table = np.asarray(logits, dtype=np.float64)
-    rows, true = np.arange(len(table)), np.asarray(labels)
+    table = table - table.max(axis=1, keepdims=True)
+    correct = table.argmax(axis=1) == np.asarray(labels)
 
     def loss(log_temperature: float) -> float:
-        scaled = table / np.exp(log_temperature)
-        scaled = scaled - scaled.max(axis=1, keepdims=True)
-        return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[rows, true]).mean())
+        others = np.expm1(np.log(np.exp(table / np.exp(log_temperature)).sum(axis=1)))  # their mass over the top's
+        others = np.maximum(others, _SMALLEST_RATIO)
+        return float((np.log1p(others) - np.where(correct, 0.0, np.log(others))).mean())
 
     found = optimize.minimize_scalar(
         loss, bounds=tuple(np.log(TEMPERATURE_RANGE)), method="bounded", options={"xatol": 1e-4}
