@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig, BertFor
 
 from policy_bert.checkpoint import SHIPPED_ADAPTED, SHIPPED_ENCODER, find_checkpoint
 from policy_bert.errors import CheckpointError
+from policy_bert.hardware import training_attention
 from policy_bert.labels import LabelScheme
 from policy_bert.settings import ModelConfig
 from policy_bert.vocabulary import build_tokenizer
@@ -72,7 +73,7 @@ def load_classifier(
     dropout: dict[str, Any] = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
     if base is None:
         shape = config.scratch
-        random = BertForSequenceClassification(
+        random = BertForSequenceClassification._from_config(
             BertConfig(
                 vocab_size=vocabulary_size,
                 hidden_size=shape.hidden,
@@ -82,12 +83,19 @@ def load_classifier(
                 max_position_embeddings=shape.max_length_tokens,
                 **label_maps,
                 **dropout,
-            )
+            ),
+            attn_implementation=training_attention(),
         )
         return add_pooling_layer(random, seed) if config.pooling_layer else random
     try:
         model = AutoModelForSequenceClassification.from_pretrained(
-            base, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True, **label_maps, **dropout
+            base,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            attn_implementation=training_attention(),
+            **label_maps,
+            **dropout,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(
@@ -122,7 +130,7 @@ def add_pooling_layer(model: PreTrainedModel, seed: int) -> PreTrainedModel:
         raise CheckpointError(f"model.pooling_layer: expected a BERT encoder, found {type(model).__name__}")
     torch.manual_seed(seed)
     config = BertConfig(**{**model.config.to_dict(), "num_hidden_layers": model.config.num_hidden_layers + 1})
-    deeper = BertForSequenceClassification(config)
+    deeper = BertForSequenceClassification._from_config(config, attn_implementation=training_attention())
     deeper.load_state_dict(model.state_dict(), strict=False)
     layer: Any = deeper.bert.encoder.layer[-1]
     pooler: Any = deeper.bert.pooler

@@ -22,3 +22,8 @@ def trainer_precision() -> dict[str, Any]:
     """`TrainingArguments` for bfloat16 where it is fast; on a CPU they must name the processor too."""
     bfloat16 = supports_bfloat16()
     return {"bf16": bfloat16, "use_cpu": bfloat16 and not torch.cuda.is_available()}
+
+
+def training_attention() -> str:
+    """The attention to train with: on a CPU the plain one, where the fused kernel is slower (`docs/log.md`)."""
+    return "sdpa" if torch.cuda.is_available() else "eager"
