@@ -108,13 +108,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     config = load_config(PretrainConfig, arguments.config, arguments.set)
     if arguments.text:
-        config = _with_text(config, arguments.text)
+        config = with_text(config, arguments.text)
     print(pretrain(config))
     return 0
 
 
-def _with_text(config: PretrainConfig, files: Sequence[str]) -> PretrainConfig:
-
+def with_text(config: PretrainConfig, files: Sequence[str]) -> PretrainConfig:
+    """The configuration with other text: files, each with `:weight` behind it or without."""
     sources = []
     for file in files:
         path, _, weight = file.rpartition(":")

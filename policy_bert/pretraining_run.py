@@ -41,6 +41,8 @@ def run_phase(
         trainer = make_trainer(config, model, data, arguments, [CompletionMarker()])
         show_progress(trainer)
         trainer.train(resume_from_checkpoint=last_complete_checkpoint(folder))
+        if len(data.held_out) and not _is_evaluated(trainer):
+            trainer.evaluate()
     step_tokens = tokens / arguments.max_steps
     history: list[dict[str, float]] = []
     for entry in trainer.state.log_history:
@@ -50,6 +52,13 @@ def run_phase(
         elif "loss" in entry:
             history.append({**point, "loss": entry["loss"]})
     return history
+
+
+def _is_evaluated(trainer: Trainer) -> bool:
+    """Whether the last step has its held-out loss: not every version of transformers sees to that."""
+    return any(
+        "eval_loss" in entry and entry["step"] == trainer.state.global_step for entry in trainer.state.log_history
+    )
 
 
 @contextmanager

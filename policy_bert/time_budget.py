@@ -125,9 +125,9 @@ def plan_tokens(config: PretrainConfig, model: SparseBertForMaskedLM, data: Pret
     step_tokens = config.batch_windows * config.gradient_accumulation_steps * config.window_tokens
     plan = Plan(max(step_tokens, int(remaining_s * speed.tokens_per_s)), speed)
     if remaining_s <= 0:
-        logger.warning("%.1f minutes are too short to measure and train: one step is made", config.minutes)
+        logger.warning("%.2f minutes are too short to measure and train: one step is made", config.minutes)
     logger.info(
-        "%.0f tokens/s, %.1f %% of the measured matrix peak: %.1f M tokens in %.1f minutes",
+        "%.0f tokens/s, %.1f %% of the measured matrix peak: %.1f M tokens in %.2f minutes",
         speed.tokens_per_s, 100 * speed.utilisation, plan.tokens / 1e6, config.minutes,
     )  # fmt: skip
     kept.write_text(json.dumps(asdict(plan), indent=2) + "\n", encoding="utf-8")
