@@ -74,7 +74,8 @@ def contrast_loss(hidden: Tensor, input_ids: Tensor, separator_id: int) -> Tenso
     tokens = shared.sum(1)
     body = hidden[:, 1:-1].float() * shared[:, :, None]
     pooled = functional.normalize(body.sum(1) / tokens.clamp(min=1)[:, None], dim=1)
-    similarity = pooled[:pairs] @ pooled[pairs:].T / TEMPERATURE
+    first, second = pooled.double().split(pairs)  # autocast would take bfloat16, too coarse here, for float32
+    similarity = (first @ second.T / TEMPERATURE).float()
     valid = ((tokens[:pairs] >= FEWEST_TOKENS) & (tokens[pairs:] >= FEWEST_TOKENS)).float()
     own = torch.arange(pairs, device=hidden.device)
     both = functional.cross_entropy(similarity, own, reduction="none") + functional.cross_entropy(

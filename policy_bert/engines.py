@@ -189,7 +189,7 @@ class TorchEngine:
     ) -> NDArray[np.float32]:
         """Hand a batch to the GPU and wait for its logits without keeping another thread from handing over the next."""
         torch = self._torch
-        with self._queue, torch.inference_mode():
+        with self._queue, torch.inference_mode(), self._attention():
             ids = self._sent(input_ids.astype(np.int32))
             mask = None if attention_mask.all() else self._sent(attention_mask.astype(np.bool_))
             logits = scorer(ids, mask)
@@ -202,6 +202,12 @@ class TorchEngine:
         if done is not None:
             done.synchronize()
         return np.array(fetched.numpy(), dtype=np.float32)
+
+    def _attention(self) -> Any:
+        """The kernels that take any shape at once: cuDNN's would be planned anew for every batch."""
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
     def _sent(self, array: NDArray[Any]) -> Any:
         """The array on the device, on its way there while the caller goes on."""

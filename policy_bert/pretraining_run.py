@@ -63,13 +63,19 @@ def _is_evaluated(trainer: Trainer) -> bool:
 
 @contextmanager
 def compilation_kept_here() -> Iterator[None]:
-    """Keep `torch_compile` from later trainings of the process: `TrainingArguments` hands it on by the environment."""
+    """Keep `torch_compile` from later trainings of the process, and leave them all of the compiler's room.
+
+    `TrainingArguments` hands it on by the environment, and after eight graphs of one function PyTorch compiles no more.
+    """
     kept = {name: value for name, value in os.environ.items() if name.startswith(_COMPILATION)}
     try:
         yield
     finally:
-        for name in [name for name in os.environ if name.startswith(_COMPILATION)]:
+        compiled = [name for name in os.environ if name.startswith(_COMPILATION)]
+        for name in compiled:
             del os.environ[name]
+        if compiled:
+            torch.compiler.reset()
         os.environ.update(kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import logging
 import tempfile
@@ -89,6 +90,10 @@ def measure_speed(config: PretrainConfig, model: SparseBertForMaskedLM, data: Pr
         trainer = make_trainer(config, copy.deepcopy(model), data, arguments, [clock])
         trainer.remove_callback(PrinterCallback)
         trainer.train()
+    del trainer  # its copy of the model, and the optimiser's state
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     seconds = clock.times[steps] - clock.times[WARM_STEPS]
     rate = TIMED_STEPS * step_tokens * max(arguments.world_size, arguments.n_gpu) / seconds
     operations, peak = operations_per_token(config, model), matrix_peak(arguments.device, supports_bfloat16())

@@ -8,7 +8,7 @@ from transformers import BertConfig
 
 from policy_bert.masking import IGNORED, SparseBertForMaskedLM
 from policy_bert.pretraining_text import pack_documents
-from policy_bert.resident import DeviceMasker, ResidentWindows, resident_device
+from policy_bert.resident import DeviceMasker, ResidentBatch, ResidentWindows, resident_device
 from policy_bert.vocabulary import SPECIAL_TOKENS, build_tokenizer
 
 SENTENCES = [text for text, _ in corpus_lines(60)]
@@ -106,3 +106,20 @@ def test_without_a_gpu_nothing_is_resident(monkeypatch):
     assert resident_device() is None
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert resident_device() == torch.device("cuda", 1)
+
+
+def test_no_number_is_fetched_from_the_device(tokenizer, windows, monkeypatch):
+    """On the meta device tensors have no values: what runs there has the processor wait for nothing."""
+    from policy_bert.replaced_tokens import ReplacedTokenBert
+
+    monkeypatch.setattr(torch, "Generator", lambda device: type("Seeded", (), {"manual_seed": lambda self, _: None})())
+    batch = DeviceMasker(tokenizer, 0.15, 0.5, 48, seed=0)(
+        ResidentBatch([0, 1], torch.zeros(4, 16, dtype=torch.int16, device="meta"))
+    )
+    config = BertConfig(
+        vocab_size=300, hidden_size=16, num_attention_heads=2, intermediate_size=32, num_hidden_layers=1,
+        max_position_embeddings=48,
+    )  # fmt: skip
+    model = ReplacedTokenBert._from_config(config, attn_implementation="sdpa").to("meta").train()
+    model.contrast_weight = 0.5
+    model(**batch).loss.backward()
