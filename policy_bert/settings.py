@@ -66,7 +66,7 @@ class PretrainConfig:
         contrast_weight: The loss weight of telling neighbouring windows of a document from others; 0 for none.
         tokens: Tokens to train on, all phases together.
         minutes: How long the training may take, from which the tokens are planned in place of `tokens`; None for
-            `tokens`. Reading the text comes on top.
+            `tokens`. Reading the text, and a minute or so to measure the speed, come on top.
         batch_windows: Windows in one step and device.
         decay_fraction: The share of the last phase over which the learning rate falls to zero.
         held_out_fraction: The share of documents kept for the held-out loss.

@@ -30,6 +30,7 @@ PLAN_FILE = "plan.json"
 WARM_STEPS = 10  # they compile, and fill caches
 TIMED_STEPS = 40
 RESERVE = 0.04  # of the time, for held-out losses and checkpoints
+RECOMPILING = 0.2  # of the warm-up, for compiling what the compiler's cache knows already
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def operations_per_token(config: PretrainConfig, model: SparseBertForMaskedLM) -
 def plan_tokens(config: PretrainConfig, model: SparseBertForMaskedLM, data: PretrainingData, folder: Path) -> Plan:
     """The plan in the folder where an interrupted run left one, else a new one, kept there.
 
-    The measurement, and compiling once more, are taken off the configuration's minutes.
+    The measurement comes on top of the configuration's minutes, so that a model which takes long to compile is not
+    trained for less; compiling once more, out of the cache, is taken off them.
     """
     kept = folder / PLAN_FILE
     if kept.is_file():
@@ -126,11 +128,11 @@ def plan_tokens(config: PretrainConfig, model: SparseBertForMaskedLM, data: Pret
         return Plan(record["tokens"], Speed(**record["speed"]))
     assert config.minutes is not None
     speed = measure_speed(config, model, data)
-    remaining_s = (60.0 * config.minutes - speed.elapsed_s - speed.warm_up_s) * (1.0 - RESERVE)
+    remaining_s = 60.0 * config.minutes * (1.0 - RESERVE) - RECOMPILING * speed.warm_up_s
     step_tokens = config.batch_windows * config.gradient_accumulation_steps * config.window_tokens
     plan = Plan(max(step_tokens, int(remaining_s * speed.tokens_per_s)), speed)
     if remaining_s <= 0:
-        logger.warning("%.2f minutes are too short to measure and train: one step is made", config.minutes)
+        logger.warning("%.2f minutes are too short to compile and train: one step is made", config.minutes)
     logger.info(
         "%.0f tokens/s, %.1f %% of the measured matrix peak: %.1f M tokens in %.2f minutes",
         speed.tokens_per_s, 100 * speed.utilisation, plan.tokens / 1e6, config.minutes,

@@ -30,10 +30,10 @@ def timed(text_file, output, minutes=0.01):
     return config(text_file, output, shallow_layers=0, minutes=minutes)
 
 
-def test_the_plan_fills_what_the_measurement_and_the_compiling_leave(text_file, tmp_path, monkeypatch):
+def test_the_plan_fills_what_compiling_and_the_reserve_leave(text_file, tmp_path, monkeypatch):
     monkeypatch.setattr(time_budget, "measure_speed", lambda *_: SPEED)
     plan = plan_tokens(timed(text_file, tmp_path, minutes=1.0), None, None, tmp_path)
-    assert plan == Plan(int((60 - 10 - 2) * (1 - time_budget.RESERVE) * 1000), SPEED)
+    assert plan == Plan(int((60 * (1 - time_budget.RESERVE) - 2.0 * time_budget.RECOMPILING) * 1000), SPEED)
     monkeypatch.setattr(time_budget, "measure_speed", lambda *_: replace(SPEED, tokens_per_s=1.0))
     assert plan_tokens(timed(text_file, tmp_path, minutes=9.0), None, None, tmp_path) == plan, "a resume measures again"
 
