@@ -11,7 +11,7 @@ OUT ?=
 CONFIG ?= $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo configs/bert-base-chinese.yaml || echo configs/compact.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: gpu-pretrain help setup demo train evaluate predict crossvalidate ship benchmark lint types test check clean
+.PHONY: gpu-run gpu-pretrain help setup demo train evaluate predict crossvalidate ship benchmark lint types test check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ check: lint types test ## what CI runs: lint, types, tests
 clean: ## remove build outputs and caches; keep .venv and the shipped models
 	rm -rf runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+gpu-run: $(STAMP) ## all that needs a GPU, stage by stage: docs/gpu.md (TEXT="file[:weight] …", GPU_ARGS="--stages …")
+	$(BIN)/python benchmarks/gpu_run.py --text $(TEXT) $(GPU_ARGS)
 
 gpu-pretrain: $(STAMP) ## pretrain on one GPU and pack the encoder into parts (TEXT="file[:weight] …", PARTS=runs/parts)
 	$(BIN)/python -m policy_bert.pretrain --config configs/pretrain-gpu.yaml --text $(TEXT)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from policy_bert.errors import CheckpointError
 TOKEN_BUDGET = 256
 # A token stands for at most this many characters before a text is cut for the tokenizer; longer "words" are [UNK].
 _CHARACTERS_PER_TOKEN = 64
+_SMALLEST_SHARE_SENTENCES = 128  # fewer are not worth a thread
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,12 @@ class SentenceTokenizer:
         pad_id: The id that fills up a batch.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, threads: int = 1) -> None:
         """Load the tokenizer of a checkpoint folder.
+
+        Args:
+            folder: The checkpoint folder.
+            threads: How many threads tokenise a window.
 
         Raises:
             CheckpointError: The file is broken, or the token ids do not fit the model.
@@ -67,18 +74,28 @@ class SentenceTokenizer:
         self.pad_id = int(config.get("pad_token_id") or 0)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.max_length_tokens)
+        self._threads = threads
         self._max_characters = self.max_length_tokens * _CHARACTERS_PER_TOKEN
 
     def encode(self, sentences: Sequence[str]) -> TokenizedSentences:
         """The token ids of sentences, in their order."""
         limit = self._max_characters
-        encodings = self._tokenizer.encode_batch_fast([sentence[:limit] for sentence in sentences])
+        encodings = self._encodings([sentence[:limit] for sentence in sentences])
         truncated = [
             len(sentence) > limit or bool(encoding.overflowing)
             for sentence, encoding in zip(sentences, encodings, strict=True)
         ]
         ids = [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
         return TokenizedSentences(ids, np.array(truncated, dtype=np.bool_))
+
+    def _encodings(self, texts: list[str]) -> list[Any]:
+        """Encodings of texts in their order; `tokenizers` releases Python's lock, so threads gain."""
+        share = -(-len(texts) // self._threads)
+        if self._threads == 1 or share < _SMALLEST_SHARE_SENTENCES:
+            return self._tokenizer.encode_batch_fast(texts)
+        parts = [texts[start : start + share] for start in range(0, len(texts), share)]
+        with ThreadPoolExecutor(self._threads) as pool:
+            return [encoding for part in pool.map(self._tokenizer.encode_batch_fast, parts) for encoding in part]
 
 
 def _max_length_tokens(folder: Path, config: dict[str, object]) -> int:

@@ -16,11 +16,7 @@ from policy_bert.engines import Engine, EngineName, load_engine
 from policy_bert.errors import CheckpointError, UserError
 from policy_bert.labels import LabelScheme
 
-WINDOW_SENTENCES = 4096
-# A window of few tokens is split for this many cores, however many there are: batches, and so the last digit of a
-# score, must not depend on the machine. Fewer tokens than the second figure are not worth a batch of their own.
-_SHARES = 4
-_SMALLEST_SHARE_TOKENS = 128
+_SMALLEST_SHARE_TOKENS = 128  # fewer are not worth a batch of their own
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class PolicyClassifier:
     def __init__(self, checkpoint: Path, scheme: LabelScheme, engine: Engine) -> None:
         self.checkpoint = checkpoint
         self.scheme = scheme
-        self.tokenizer = SentenceTokenizer(checkpoint)
+        self.tokenizer = SentenceTokenizer(checkpoint, engine.tokenizer_threads)
         self.engine = engine
 
     @classmethod
@@ -175,7 +171,7 @@ class PolicyClassifier:
 
     def _score(self, sentences: Sequence[str], batch_size: int | None) -> WindowScores:
         sentences = list(sentences)
-        size = max(WINDOW_SENTENCES, batch_size or 0)
+        size = max(self.engine.window_sentences, batch_size or 0)
         windows = (sentences[start : start + size] for start in range(0, len(sentences), size))
         parts = list(self.score_windows(windows, batch_size))
         if not parts:
@@ -190,7 +186,7 @@ class PolicyClassifier:
         started = _Started(np.array([distinct[sentence] for sentence in window]), self.tokenizer.encode(list(distinct)))
         ids = started.tokenized.ids
         lengths = np.array([len(row) for row in ids])
-        share = max(_SMALLEST_SHARE_TOKENS, -(-int(lengths.sum()) // _SHARES))
+        share = max(_SMALLEST_SHARE_TOKENS, -(-int(lengths.sum()) // self.engine.shares))
         for batch in batch_indices(lengths, min(self.engine.token_budget, share), batch_size):
             padded = pad_batch([ids[row] for row in batch], self.tokenizer.pad_id)
             started.batches.append((batch, pool.submit(self.engine.logits, *padded)))

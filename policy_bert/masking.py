@@ -27,15 +27,42 @@ class SparseBertForMaskedLM(BertForMaskedLM):
     Same parameters, same loss; without labels it is the parent.
     """
 
-    def forward(self, input_ids: Tensor | None = None, labels: Tensor | None = None, **inputs: Any) -> MaskedLMOutput:
-        """The loss over labels that are not -100; `logits` is left empty when labels are given."""
+    accepts_loss_kwargs = False  # the loss is a mean, so `Trainer` must divide it by the steps that it accumulates
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        predicted: Tensor | None = None,
+        **inputs: Any,
+    ) -> MaskedLMOutput:
+        """The loss over labels that are not -100; `logits` is left empty when labels are given.
+
+        Args:
+            input_ids: Token ids, (rows, length).
+            labels: The hidden tokens, (rows, length), or (places,) where `predicted` is given.
+            predicted: The places that the labels are of, as positions in the flattened rows.
+            inputs: What else the parent takes.
+        """
         if labels is None:
             return super().forward(input_ids=input_ids, **inputs)
         inputs.pop("num_items_in_batch", None)
         hidden = self.bert(input_ids=input_ids, **inputs).last_hidden_state
+        return MaskedLMOutput(loss=self.masked_loss(hidden, labels, predicted))
+
+    def masked_loss(self, hidden: Tensor, labels: Tensor, predicted: Tensor | None = None) -> Tensor:
+        """The mean cross-entropy for hidden states (rows, length, hidden); labels and places as in `forward`."""
+        if predicted is not None:
+            return mean_loss(self.cls(hidden.flatten(0, 1)[predicted]), labels)
         chosen = labels != IGNORED
         logits = self.cls(hidden[chosen])
-        return MaskedLMOutput(loss=torch.nn.functional.cross_entropy(logits.float(), labels[chosen]))
+        return torch.nn.functional.cross_entropy(logits.float(), labels[chosen])
+
+
+def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of logits (places, vocabulary) over labels (places,) that are not -100; 0 without any."""
+    total = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=IGNORED)
+    return total / (labels != IGNORED).sum().clamp(min=1)
 
 
 class WindowDataset(Dataset[NDArray[np.uint16]]):
@@ -72,6 +99,7 @@ class SpanMasker:
         self.shifted_fraction = shifted_fraction
         self.positions = positions
         self.seed = seed
+        self.fraction = fraction
         mean_length = sum(length * p for length, p in enumerate(SPAN_LENGTH_PROBABILITIES, start=1))
         self.start_probability = 1.0 - (1.0 - fraction) ** (1.0 / mean_length)
 
@@ -88,17 +116,21 @@ class SpanMasker:
             masked[:, extra:] |= (starts & (length >= extra))[:, :-extra]
         masked &= ~torch.isin(ids, torch.tensor(self.special))
         labels = torch.where(masked, ids, IGNORED)
-        kind = torch.rand(ids.shape, generator=generator)
-        random_ids = torch.randint(5, self.vocabulary_size, ids.shape, generator=generator)
-        inputs = torch.where(masked & (kind < 0.8), self.mask_id, ids)
-        inputs = torch.where(masked & (kind >= 0.9), random_ids, inputs)
+        inputs = self.corrupted(ids, masked, generator)
         return {"input_ids": inputs, "labels": labels, "position_ids": self._positions(ids, generator)}
+
+    def corrupted(self, ids: Tensor, masked: Tensor, generator: torch.Generator) -> Tensor:
+        """The ids (rows, length) with the masked ones hidden, changed or left, as drawn by the generator."""
+        kind = torch.rand(ids.shape, generator=generator, device=ids.device)
+        random_ids = torch.randint(5, self.vocabulary_size, ids.shape, generator=generator, device=ids.device)
+        inputs = torch.where(masked & (kind < 0.8), self.mask_id, ids)
+        return torch.where(masked & (kind >= 0.9), random_ids, inputs)
 
     def _positions(self, ids: Tensor, generator: torch.Generator) -> Tensor:
         rows, length = ids.shape
         most = self.positions - length
-        offset = torch.randint(0, most + 1, (rows, 1), generator=generator)
-        offset *= torch.rand((rows, 1), generator=generator) < self.shifted_fraction
-        positions = torch.arange(length).expand(rows, -1) + offset
+        offset = torch.randint(0, most + 1, (rows, 1), generator=generator, device=ids.device)
+        offset *= torch.rand((rows, 1), generator=generator, device=ids.device) < self.shifted_fraction
+        positions = torch.arange(length, device=ids.device).expand(rows, -1) + offset
         positions[:, 0] = 0
         return positions

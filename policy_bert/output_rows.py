@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from policy_bert.batching import SentenceTokenizer
-from policy_bert.classifier import WINDOW_SENTENCES, PolicyClassifier, WindowScores
+from policy_bert.classifier import PolicyClassifier, WindowScores
+from policy_bert.engines import WINDOW_SENTENCES
 from policy_bert.labels import LabelScheme
 from policy_bert.rows import InputSentence
 

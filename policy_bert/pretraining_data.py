@@ -25,6 +25,30 @@ class PretrainingData:
     train: NDArray[np.uint16]
     held_out: NDArray[np.uint16]
 
+    def save(self, folder: str | Path) -> Path:
+        """Write `tokenizer.json`, `train.npy` and `held_out.npy`, from which `load` makes the same data again."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+        for name, windows in (("train", self.train), ("held_out", self.held_out)):
+            np.save(folder / f"{name}.npy", windows, allow_pickle=False)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> PretrainingData:
+        """What `save` wrote.
+
+        Raises:
+            DataError: A file is missing or broken.
+        """
+        folder = Path(folder)
+        try:
+            parts = [np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("train", "held_out")]
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # `tokenizers` raises no narrower one
+            raise DataError(f"{folder}: not the data of a pretraining: {error}") from error
+        return cls(tokenizer, parts[0], parts[1])
+
 
 def prepare_data(config: PretrainConfig, tokenizer: Tokenizer | None = None) -> PretrainingData:
     """Read the text, build the vocabulary unless one is given, and pack the windows.

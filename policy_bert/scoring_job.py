@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from policy_bert.checkpoint import checkpoint_digest
-from policy_bert.classifier import WINDOW_SENTENCES, PolicyClassifier
+from policy_bert.classifier import PolicyClassifier
+from policy_bert.engines import WINDOW_SENTENCES
 from policy_bert.errors import DataError
 from policy_bert.output_rows import InputScan, OutputOptions, rows_of, scan_input, scored_windows, windows_of
 from policy_bert.progress import Progress

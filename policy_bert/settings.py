@@ -48,7 +48,7 @@ class TextSource:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Masked-language-model pretraining of an encoder (`python -m policy_bert.pretrain`).
+    """Pretraining of an encoder (`python -m policy_bert.pretrain`).
 
     Attributes:
         text: The files to read; the command line's `--text` replaces them.
@@ -62,7 +62,11 @@ class PretrainConfig:
         mask_fraction: The share of tokens that the model must restore.
         shifted_fraction: The share of windows whose positions start at a random offset, so that every position
             up to `encoder.max_length_tokens` is trained (Kiyono et al. 2021).
+        objective: `mlm` restores masked tokens; `rtd` finds tokens that a small generator replaced (ELECTRA).
+        contrast_weight: The loss weight of telling neighbouring windows of a document from others; 0 for none.
         tokens: Tokens to train on, all phases together.
+        minutes: How long the training may take, from which the tokens are planned in place of `tokens`; None for
+            `tokens`. Reading the text, and a minute or so to measure the speed, come on top.
         batch_windows: Windows in one step and device.
         decay_fraction: The share of the last phase over which the learning rate falls to zero.
         held_out_fraction: The share of documents kept for the held-out loss.
@@ -78,7 +82,10 @@ class PretrainConfig:
     window_tokens: int = 128
     mask_fraction: float = 0.15
     shifted_fraction: float = 0.2
+    objective: Literal["mlm", "rtd"] = "mlm"
+    contrast_weight: float = 0.0
     tokens: int = 20_000_000
+    minutes: float | None = None
     batch_windows: int = 32
     gradient_accumulation_steps: int = 1
     learning_rate: float = 1e-3
@@ -101,6 +108,17 @@ class PretrainConfig:
             _require_fraction(name, getattr(self, name))
         if self.start and self.shallow_layers:
             raise ConfigError("start and shallow_layers exclude each other: an encoder to go on from has its layers")
+        if self.contrast_weight < 0:
+            raise ConfigError(f"contrast_weight: expected at least 0, found {self.contrast_weight}")
+        if self.contrast_weight and (self.batch_windows % 2 or self.batch_windows < 4):
+            raise ConfigError(
+                f"batch_windows: expected an even number of at least 4, as pairs are contrasted, "
+                f"found {self.batch_windows}"
+            )
+        if self.minutes is not None:
+            _require_positive(minutes=self.minutes)
+            if self.shallow_layers:
+                raise ConfigError("minutes and shallow_layers exclude each other: the two phases differ in speed")
         if not 3 <= self.window_tokens <= self.encoder.max_length_tokens:
             raise ConfigError(
                 f"window_tokens: expected 3 to encoder.max_length_tokens ({self.encoder.max_length_tokens}), "

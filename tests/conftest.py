@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small import write_text
 
 from policy_bert.labels import LabelScheme, load_scheme
 
@@ -22,6 +23,12 @@ CheckpointFactory = Callable[..., Path]
 def scheme() -> LabelScheme:
     """The scheme with 14 classes."""
     return load_scheme(ROOT / "data" / "labels.yaml")
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Text for pretraining."""
+    return write_text(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import lzma
 from pathlib import Path
 
 import yaml
 
 from policy_bert.config import build_config
-from policy_bert.settings import RunConfig
+from policy_bert.settings import PretrainConfig, RunConfig
 
 ROOT = Path(__file__).parents[1]
 CLASSES = (4, 6, 7)
+ENCODER_SHAPE = {
+    "layers": 2, "hidden": 16, "heads": 2, "intermediate": 32, "vocabulary_size": 300, "max_length_tokens": 48,
+}  # fmt: skip
 
 
 def corpus_lines(per_class: int = 20) -> list[tuple[str, int]]:
@@ -72,3 +76,23 @@ def write_config(folder: Path, config: RunConfig) -> Path:
     path.write_text(dump_config(config), encoding="utf-8")
     assert yaml.safe_load(path.read_text(encoding="utf-8"))
     return path
+
+
+def write_text(folder: Path) -> Path:
+    """Text to pretrain on, compressed: 180 real sentences in documents of four."""
+    path = folder / "text.txt.xz"
+    sentences = [text for text, _ in corpus_lines(60)]
+    documents = ["\n".join(sentences[start : start + 4]) for start in range(0, len(sentences), 4)]
+    with lzma.open(path, "wt", encoding="utf-8") as stream:
+        stream.write("\n\n".join(documents) + "\n")
+    return path
+
+
+def pretrain_config(text_file: Path, output: Path, **changes: object) -> PretrainConfig:
+    """Twelve steps of pretraining; `changes` replace settings."""
+    tree = {
+        "text": [{"path": str(text_file), "weight": 2.0}], "output": str(output), "encoder": ENCODER_SHAPE,
+        "window_tokens": 16, "tokens": 16 * 8 * 12, "batch_windows": 8, "warmup_steps": 2,
+        "shallow_layers": 1, "shallow_fraction": 0.4, "held_out_fraction": 0.2, "evaluate_every_steps": 3,
+    }  # fmt: skip
+    return build_config(PretrainConfig, {**tree, **changes})

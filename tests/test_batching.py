@@ -81,3 +81,10 @@ def test_a_tokenizer_that_is_broken_or_of_another_model_is_refused(tiny_checkpoi
     (tiny_checkpoint / "tokenizer.json").write_text("{", encoding="utf-8")
     with pytest.raises(CheckpointError, match="corrupted tokenizer"):
         SentenceTokenizer(tiny_checkpoint)
+
+
+def test_threads_tokenise_as_one_does(tiny_checkpoint: Path) -> None:
+    sentences = [text + str(number) for number in range(5) for text in SENTENCES]
+    one, three = (SentenceTokenizer(tiny_checkpoint, threads).encode(sentences) for threads in (1, 3))
+    assert [row.tolist() for row in one.ids] == [row.tolist() for row in three.ids]
+    np.testing.assert_array_equal(one.truncated, three.truncated)

@@ -17,7 +17,6 @@ from conftest import SENTENCES, CheckpointFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policy_bert import classifier as classifier_module
 from policy_bert.classifier import PolicyClassifier, softmax
 from policy_bert.command import run_command
 from policy_bert.errors import CheckpointError, UserError
@@ -92,7 +91,7 @@ def test_duplicates_in_a_window_are_scored_once(classifier: PolicyClassifier, mo
 
 def test_windows_are_scored_in_order(classifier: PolicyClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = classifier.scores(SENTENCES)
-    monkeypatch.setattr(classifier_module, "WINDOW_SENTENCES", 7)
+    monkeypatch.setattr(classifier.engine, "window_sentences", 7)
     np.testing.assert_allclose(classifier.scores(SENTENCES), expected, atol=1e-5)
 
 

@@ -2,12 +2,13 @@
 
 import gzip
 import json
-import lzma
 
 import numpy as np
 import pytest
 import torch
+from small import ENCODER_SHAPE as SHAPE
 from small import ROOT, corpus_lines
+from small import pretrain_config as config
 
 from policy_bert.config import build_config
 from policy_bert.errors import CheckpointError, DataError
@@ -20,27 +21,6 @@ from policy_bert.vocabulary import SPECIAL_TOKENS, build_tokenizer, save_tokeniz
 from policy_bert.warmstart import EMBEDDING_STD, cooccurrence_embeddings, sinusoidal_positions, stack_layers
 
 SENTENCES = [text for text, _ in corpus_lines(60)]
-SHAPE = {
-    "layers": 2, "hidden": 16, "heads": 2, "intermediate": 32, "vocabulary_size": 300, "max_length_tokens": 48,
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def text_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("text") / "text.txt.xz"
-    documents = ["\n".join(SENTENCES[start : start + 4]) for start in range(0, len(SENTENCES), 4)]
-    with lzma.open(path, "wt", encoding="utf-8") as stream:
-        stream.write("\n\n".join(documents) + "\n")
-    return path
-
-
-def config(text_file, output, **changes):
-    tree = {
-        "text": [{"path": str(text_file), "weight": 2.0}], "output": str(output), "encoder": SHAPE,
-        "window_tokens": 16, "tokens": 16 * 8 * 12, "batch_windows": 8, "warmup_steps": 2,
-        "shallow_layers": 1, "shallow_fraction": 0.4, "held_out_fraction": 0.2, "evaluate_every_steps": 3,
-    }  # fmt: skip
-    return build_config(PretrainConfig, {**tree, **changes})
 
 
 def test_pretraining_leaves_a_standard_encoder_a_curve_and_a_held_out_loss(text_file, tmp_path):

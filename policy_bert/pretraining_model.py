@@ -1,0 +1,116 @@
+"""The model that is pretrained: made with a warm start or gone on from, and saved as the encoder that is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import BertConfig, BertForMaskedLM
+
+from policy_bert import warmstart
+from policy_bert.contrast import ContrastiveBert
+from policy_bert.encoder import save_in_half
+from policy_bert.errors import CheckpointError
+from policy_bert.masking import SparseBertForMaskedLM
+from policy_bert.pretraining_data import PretrainingData
+from policy_bert.replaced_tokens import ReplacedTokenBert
+from policy_bert.settings import PretrainConfig
+from policy_bert.vocabulary import save_tokenizer, special_id
+
+
+def initial_model(config: PretrainConfig, data: PretrainingData, layers: int) -> SparseBertForMaskedLM:
+    """A model for the configuration's objective with warm embeddings and positions and `layers` random layers."""
+    torch.manual_seed(config.seed)
+    shape = config.encoder
+    vocabulary_size = data.tokenizer.get_vocab_size()
+    bert_config = BertConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=shape.hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate,
+        max_position_embeddings=shape.max_length_tokens,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=special_id(data.tokenizer, "[PAD]"),
+    )
+    model = random_model(config, bert_config, data.tokenizer)
+    embeddings = model.bert.embeddings
+    with torch.no_grad():
+        words = warmstart.cooccurrence_embeddings(data.train, vocabulary_size, shape.hidden, seed=config.seed)
+        random_words = warmstart.EMBEDDING_STD * torch.randn(words.shape)
+        unseen = torch.from_numpy(~words.any(axis=1))
+        embeddings.word_embeddings.weight.copy_(torch.where(unseen[:, None], random_words, torch.from_numpy(words)))
+        embeddings.position_embeddings.weight.copy_(
+            torch.from_numpy(warmstart.sinusoidal_positions(shape.max_length_tokens, shape.hidden))
+        )
+    return model
+
+
+def random_model(config: PretrainConfig, bert_config: BertConfig, tokenizer: Tokenizer) -> SparseBertForMaskedLM:
+    """Random weights for the configuration's objective in the shape of `bert_config`."""
+    model: SparseBertForMaskedLM = _model_class(config)._from_config(bert_config, attn_implementation=_attention())
+    return _with_objective(model, config, tokenizer)
+
+
+def stacked_model(
+    config: PretrainConfig, shallow: SparseBertForMaskedLM, tokenizer: Tokenizer
+) -> SparseBertForMaskedLM:
+    """A model of the configuration's depth whose layers are those of the shallow one, in turn."""
+    settings = {**shallow.config.to_dict(), "num_hidden_layers": config.encoder.layers}
+    model = random_model(config, BertConfig(**settings), tokenizer)
+    model.load_state_dict(shallow.state_dict(), strict=False)
+    warmstart.stack_layers(shallow.bert.encoder.layer, model.bert.encoder.layer)
+    model.tie_weights()
+    return model
+
+
+def load_start(config: PretrainConfig, folder: Path, tokenizer: Tokenizer) -> SparseBertForMaskedLM:
+    """The encoder in the folder, without dropout, as a model to pretrain further.
+
+    Raises:
+        CheckpointError: It takes fewer tokens than a window has.
+    """
+    bert_config = BertConfig.from_pretrained(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    if bert_config.max_position_embeddings < config.window_tokens:
+        raise CheckpointError(
+            f"{folder}: the encoder takes {bert_config.max_position_embeddings} tokens, fewer than window_tokens "
+            f"({config.window_tokens}); set a smaller window_tokens"
+        )
+    model: SparseBertForMaskedLM = _model_class(config).from_pretrained(
+        folder, config=bert_config, dtype=torch.float32, attn_implementation=_attention()
+    )
+    return _with_objective(model, config, tokenizer)
+
+
+def save_encoder(model: SparseBertForMaskedLM, tokenizer: Tokenizer, folder: Path) -> Path:
+    """Write the encoder with its masked-language-model head, a standard checkpoint in float16; nothing else is kept."""
+    standard = BertForMaskedLM(model.config)
+    kept = standard.state_dict().keys()
+    standard.load_state_dict({name: value for name, value in model.state_dict().items() if name in kept})
+    save_in_half(standard, folder)
+    save_tokenizer(tokenizer, folder, int(model.config.max_position_embeddings))
+    return folder
+
+
+def _attention() -> str:
+    """Plain attention on a CPU, where the fused kernel trained a third slower (`docs/log.md`)."""
+    return "sdpa" if torch.cuda.is_available() else "eager"
+
+
+def _model_class(config: PretrainConfig) -> type[SparseBertForMaskedLM]:
+    if config.objective == "rtd":
+        return ReplacedTokenBert
+    return ContrastiveBert if config.contrast_weight else SparseBertForMaskedLM
+
+
+def _with_objective(
+    model: SparseBertForMaskedLM, config: PretrainConfig, tokenizer: Tokenizer
+) -> SparseBertForMaskedLM:
+    if isinstance(model, ContrastiveBert):
+        model.contrast_weight = config.contrast_weight
+        model.separator_id = special_id(tokenizer, "[SEP]")
+    if isinstance(model, ReplacedTokenBert):
+        model.mask_id = special_id(tokenizer, "[MASK]")
+    return model
