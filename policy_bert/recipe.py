@@ -28,7 +28,7 @@ from policy_bert.vocabulary import save_tokenizer
 
 logger = logging.getLogger(__name__)
 
-TEACHER_FOLDS = 5
+TEACHER_FOLDS = 3
 
 
 class Recipe:
