@@ -106,7 +106,8 @@ class SpanMasker:
     def __call__(self, rows: Sequence[NDArray[np.uint16]]) -> dict[str, Tensor]:
         """Input ids, labels (-100 where nothing is predicted) and position ids, each of shape (rows, length)."""
         ids = torch.from_numpy(np.stack(rows).astype(np.int64))
-        generator = torch.Generator().manual_seed((self.seed << 32) + zlib.crc32(ids.numpy().tobytes()))
+        # torch takes 32 bits of a seed, so both go into one checksum
+        generator = torch.Generator().manual_seed(zlib.crc32(ids.numpy().tobytes(), self.seed & 0xFFFFFFFF))
         length = torch.multinomial(
             torch.tensor(SPAN_LENGTH_PROBABILITIES), ids.numel(), replacement=True, generator=generator
         ).view(ids.shape)

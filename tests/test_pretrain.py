@@ -160,6 +160,8 @@ def test_masking_hides_its_share_and_never_a_special_token():
     assert batch["position_ids"].max() < 48
     assert (batch["position_ids"][:, 1] > 1).any()
     again = SpanMasker(tokenizer, 0.15, 0.5, 48, seed=0)(list(windows))
+    other = SpanMasker(tokenizer, 0.15, 0.5, 48, seed=1)(list(windows))
+    assert not torch.equal(batch["labels"], other["labels"])
     assert all(torch.equal(batch[name], again[name]) for name in batch)
 
 
