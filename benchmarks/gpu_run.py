@@ -27,7 +27,8 @@ from policy_bert.checkpoint import SHIPPED_CLASSIFIER
 from policy_bert.command import configure_logging
 from policy_bert.config import load_config
 from policy_bert.pretrain import with_text
-from policy_bert.settings import EncoderConfig, PretrainConfig, RunConfig
+from policy_bert.pretraining_settings import PretrainConfig
+from policy_bert.settings import EncoderConfig, RunConfig
 
 ROOT = Path(__file__).parents[1]
 SIZES = ("4x256", "6x384", "8x512", "12x768")

@@ -18,7 +18,8 @@ from policy_bert.errors import UserError
 from policy_bert.pretrain import pretrain
 from policy_bert.pretraining_data import PretrainingData, prepare_data
 from policy_bert.pretraining_model import initial_model
-from policy_bert.settings import PretrainConfig, RunConfig
+from policy_bert.pretraining_settings import PretrainConfig
+from policy_bert.settings import RunConfig
 from policy_bert.shards import MEBIBYTE, split_folder
 from policy_bert.time_budget import measure_speed
 

@@ -10,7 +10,8 @@ from gpu_stages import GpuRun
 from policy_bert.checkpoint import SHIPPED_CLASSIFIER
 from policy_bert.config import build_config
 from policy_bert.pretrain import with_text
-from policy_bert.settings import EncoderConfig, PretrainConfig, RunConfig
+from policy_bert.pretraining_settings import PretrainConfig
+from policy_bert.settings import EncoderConfig, RunConfig
 
 ROOT = Path(__file__).parents[1]
 CLASSES, PER_CLASS = (4, 6, 7), 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,15 +24,13 @@ from transformers import (
     TrainingArguments,
 )
 
-from policy_bert.hardware import supports_bfloat16, trainer_precision
+from policy_bert.hardware import trainer_precision
 from policy_bert.settings import FinetuneConfig
 from policy_bert.training_checkpoints import CompletionMarker, WeightAverager, last_complete_checkpoint
 from policy_bert.training_examples import EncodedDataset, Examples, PaddingCollator
 from policy_bert.training_progress import show_progress
 
 logger = logging.getLogger(__name__)
-
-SCORING_BATCH = 64
 
 
 class RecipeTrainer(Trainer):
@@ -176,32 +174,6 @@ def finetune(
         averager.apply(model)
     model.cpu().eval()
     return trainer.state.log_history
-
-
-@torch.inference_mode()
-def score_texts(
-    model: PreTrainedModel, tokenizer: Tokenizer, texts: Sequence[str], max_length_tokens: int
-) -> NDArray[np.float32]:
-    """Probabilities of shape (texts, classes), in the order of the texts; `model` is left in evaluation mode.
-
-    They are targets to learn from, not measurements: in bfloat16 where that is faster.
-    """
-    model.eval()
-    autocast = torch.autocast(model.device.type, torch.bfloat16, enabled=supports_bfloat16())
-    nothing = Examples(texts, np.zeros((len(texts), 1), np.float32), np.zeros(len(texts), np.float32))
-    rows = EncodedDataset(nothing, tokenizer, max_length_tokens).rows
-    order = np.argsort([row["length"] for row in rows], kind="stable")
-    collate = PaddingCollator(model.config.pad_token_id or 0)
-    scores = []
-    for start in range(0, len(order), SCORING_BATCH):
-        batch = collate([rows[index] for index in order[start : start + SCORING_BATCH]])
-        inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
-        with autocast:
-            logits = model(**inputs).logits
-        scores.append(logits.float().softmax(-1).cpu().numpy())
-    by_text = np.empty((len(texts), scores[0].shape[1]), np.float32)
-    by_text[order] = np.concatenate(scores)
-    return by_text
 
 
 def _tensorboard(folder: Path | None) -> list[TrainerCallback]:

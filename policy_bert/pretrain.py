@@ -23,7 +23,8 @@ from policy_bert.encoder import find_base, load_tokenizer, quiet_transformers
 from policy_bert.pretraining_data import PretrainingData, prepare_data
 from policy_bert.pretraining_model import initial_model, load_start, save_encoder, stacked_model
 from policy_bert.pretraining_run import run_phase
-from policy_bert.settings import ModelConfig, PretrainConfig, TextSource
+from policy_bert.pretraining_settings import PretrainConfig, TextSource
+from policy_bert.settings import ModelConfig
 from policy_bert.time_budget import plan_tokens
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from policy_bert.errors import DataError
+from policy_bert.pretraining_settings import PretrainConfig
 from policy_bert.pretraining_text import is_held_out, iterate_documents, pack_documents, repeat_documents
-from policy_bert.settings import PretrainConfig
 from policy_bert.text import comparison_key
 from policy_bert.vocabulary import build_tokenizer
 

@@ -12,10 +12,11 @@ from policy_bert import warmstart
 from policy_bert.contrast import ContrastiveBert
 from policy_bert.encoder import save_in_half
 from policy_bert.errors import CheckpointError
+from policy_bert.hardware import training_attention
 from policy_bert.masking import SparseBertForMaskedLM
 from policy_bert.pretraining_data import PretrainingData
+from policy_bert.pretraining_settings import PretrainConfig
 from policy_bert.replaced_tokens import ReplacedTokenBert
-from policy_bert.settings import PretrainConfig
 from policy_bert.vocabulary import save_tokenizer, special_id
 
 
@@ -50,7 +51,9 @@ def initial_model(config: PretrainConfig, data: PretrainingData, layers: int) ->
 
 def random_model(config: PretrainConfig, bert_config: BertConfig, tokenizer: Tokenizer) -> SparseBertForMaskedLM:
     """Random weights for the configuration's objective in the shape of `bert_config`."""
-    model: SparseBertForMaskedLM = _model_class(config)._from_config(bert_config, attn_implementation=_attention())
+    model: SparseBertForMaskedLM = _model_class(config)._from_config(
+        bert_config, attn_implementation=training_attention()
+    )
     return _with_objective(model, config, tokenizer)
 
 
@@ -79,7 +82,7 @@ def load_start(config: PretrainConfig, folder: Path, tokenizer: Tokenizer) -> Sp
             f"({config.window_tokens}); set a smaller window_tokens"
         )
     model: SparseBertForMaskedLM = _model_class(config).from_pretrained(
-        folder, config=bert_config, dtype=torch.float32, attn_implementation=_attention()
+        folder, config=bert_config, dtype=torch.float32, attn_implementation=training_attention()
     )
     return _with_objective(model, config, tokenizer)
 
@@ -92,11 +95,6 @@ def save_encoder(model: SparseBertForMaskedLM, tokenizer: Tokenizer, folder: Pat
     save_in_half(standard, folder)
     save_tokenizer(tokenizer, folder, int(model.config.max_position_embeddings))
     return folder
-
-
-def _attention() -> str:
-    """Plain attention on a CPU, where the fused kernel trained a third slower (`docs/log.md`)."""
-    return "sdpa" if torch.cuda.is_available() else "eager"
 
 
 def _model_class(config: PretrainConfig) -> type[SparseBertForMaskedLM]:

@@ -18,8 +18,8 @@ from policy_bert.contrast import PairCollator, WindowPairs
 from policy_bert.hardware import trainer_precision
 from policy_bert.masking import SpanMasker, SparseBertForMaskedLM, WindowDataset
 from policy_bert.pretraining_data import PretrainingData
+from policy_bert.pretraining_settings import PretrainConfig
 from policy_bert.resident import DeviceMasker, ResidentWindows, resident_device
-from policy_bert.settings import PretrainConfig
 from policy_bert.training_checkpoints import CompletionMarker, last_complete_checkpoint
 from policy_bert.training_progress import show_progress
 

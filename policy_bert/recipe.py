@@ -16,19 +16,16 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from policy_bert.encoder import find_base, load_classifier, load_tokenizer, save_in_half
-from policy_bert.finetuning import finetune, score_texts
+from policy_bert.finetuning import finetune
 from policy_bert.labels import SCHEME_FILE, LabelScheme
-from policy_bert.linear import make_baseline
 from policy_bert.measures import accuracy, macro_f1
 from policy_bert.settings import FinetuneConfig, RunConfig
-from policy_bert.splits import stratified_folds
+from policy_bert.teachers import cross_fitted_linear_scores, score_texts
 from policy_bert.training_data import LabelledTexts
 from policy_bert.training_examples import Examples, class_weights, one_hot
 from policy_bert.vocabulary import save_tokenizer
 
 logger = logging.getLogger(__name__)
-
-TEACHER_FOLDS = 3
 
 
 class Recipe:
@@ -127,7 +124,8 @@ class Recipe:
         examples = self._examples(train, recipe)
         targets = (1 - recipe.linear_teacher - recipe.base_teacher) * examples.targets
         if recipe.linear_teacher:
-            targets += np.float32(recipe.linear_teacher) * self._cross_fitted_scores(train, groups, seed)
+            linear = cross_fitted_linear_scores(train, groups, self.auxiliary, len(self.scheme), seed)
+            targets += np.float32(recipe.linear_teacher) * linear
         if recipe.base_teacher:
             targets += np.float32(recipe.base_teacher) * self.scores(model, train.texts)
         examples = replace(examples, targets=targets)
@@ -214,18 +212,6 @@ class Recipe:
     def _drawn_auxiliary(self, share: float, seed: int) -> LabelledTexts:
         order = np.random.default_rng(seed).permutation(len(self.auxiliary.texts))
         return self.auxiliary.subset(np.sort(order[: max(1, round(share * len(order)))]))
-
-    def _cross_fitted_scores(self, train: LabelledTexts, groups: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
-        """The linear model's scores of sentences it has not seen: fitted on the other folds of the training part."""
-        scores = np.zeros((len(train.texts), len(self.scheme)), dtype=np.float32)
-        everything = np.arange(len(train.texts))
-        for held_out in stratified_folds(train.labels, groups, TEACHER_FOLDS, seed):
-            part = train.subset(np.setdiff1d(everything, held_out))
-            texts = [*part.texts, *self.auxiliary.texts]
-            labels = np.concatenate([part.labels, self.auxiliary.labels])
-            teacher = make_baseline("tfidf_logistic", len(self.scheme)).fit(texts, labels)
-            scores[held_out] = teacher.predict_scores([train.texts[index] for index in held_out])
-        return scores
 
 
 def _validation_measure(classes: int) -> Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]]:

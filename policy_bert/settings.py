@@ -8,12 +8,14 @@ from typing import Literal
 from policy_bert.errors import ConfigError
 
 
-def _require_fraction(name: str, value: float) -> None:
+def require_fraction(name: str, value: float) -> None:
+    """Refuse what is not at least 0 and less than 1, with a `ConfigError` that names it."""
     if not 0.0 <= value < 1.0:
         raise ConfigError(f"{name}: expected at least 0 and less than 1, found {value}")
 
 
-def _require_positive(**values: float) -> None:
+def require_positive(**values: float) -> None:
+    """Refuse what is not more than 0, with a `ConfigError` that names it."""
     for name, value in values.items():
         if value <= 0:
             raise ConfigError(f"{name}: expected more than 0, found {value}")
@@ -31,99 +33,11 @@ class EncoderConfig:
     max_length_tokens: int = 256
 
     def __post_init__(self) -> None:
-        _require_positive(layers=self.layers, hidden=self.hidden, heads=self.heads, intermediate=self.intermediate)
+        require_positive(layers=self.layers, hidden=self.hidden, heads=self.heads, intermediate=self.intermediate)
         if self.hidden % self.heads:
             raise ConfigError(f"heads: {self.heads} does not divide hidden {self.hidden}")
         if not 5 < self.vocabulary_size < 2**16:
             raise ConfigError(f"vocabulary_size: expected 6 to 65535, found {self.vocabulary_size}")
-
-
-@dataclass(frozen=True)
-class TextSource:
-    """A text file for pretraining; `weight` 2 reads each document twice, 0.25 one in four."""
-
-    path: str
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """Pretraining of an encoder (`python -m policy_bert.pretrain`).
-
-    Attributes:
-        text: The files to read; the command line's `--text` replaces them.
-        exclude: Labelled files whose sentences must not occur in the text; lines that hold one are dropped.
-        output: The run folder; a run found there unfinished is resumed.
-        start: The folder of an encoder to go on from, or `compact` for the shipped one; its shape and vocabulary are
-            kept, so that `encoder` only says how long a text may be. None starts from random layers.
-        shallow_layers: Layers of the first phase, whose layers are then stacked; 0 for no such phase.
-        shallow_fraction: The share of the tokens that the first phase sees.
-        window_tokens: Tokens in a training window.
-        mask_fraction: The share of tokens that the model must restore.
-        shifted_fraction: The share of windows whose positions start at a random offset, so that every position
-            up to `encoder.max_length_tokens` is trained (Kiyono et al. 2021).
-        objective: `mlm` restores masked tokens; `rtd` finds tokens that a small generator replaced (ELECTRA).
-        contrast_weight: The loss weight of telling neighbouring windows of a document from others; 0 for none.
-        tokens: Tokens to train on, all phases together.
-        minutes: How long the training may take, from which the tokens are planned in place of `tokens`; None for
-            `tokens`. Reading the text, and a minute or so to measure the speed, come on top.
-        batch_windows: Windows in one step and device.
-        decay_fraction: The share of the last phase over which the learning rate falls to zero.
-        held_out_fraction: The share of documents kept for the held-out loss.
-    """
-
-    text: tuple[TextSource, ...] = ()
-    exclude: tuple[str, ...] = ()
-    output: str = "runs/pretrain-compact"
-    start: str | None = None
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    shallow_layers: int = 0
-    shallow_fraction: float = 0.3
-    window_tokens: int = 128
-    mask_fraction: float = 0.15
-    shifted_fraction: float = 0.2
-    objective: Literal["mlm", "rtd"] = "mlm"
-    contrast_weight: float = 0.0
-    tokens: int = 20_000_000
-    minutes: float | None = None
-    batch_windows: int = 32
-    gradient_accumulation_steps: int = 1
-    learning_rate: float = 1e-3
-    warmup_steps: int = 200
-    decay_fraction: float = 0.3
-    weight_decay: float = 0.01
-    held_out_fraction: float = 0.005
-    evaluate_every_steps: int = 500
-    compile: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _require_positive(
-            tokens=self.tokens,
-            batch_windows=self.batch_windows,
-            learning_rate=self.learning_rate,
-            evaluate_every_steps=self.evaluate_every_steps,
-        )
-        for name in ("shallow_fraction", "mask_fraction", "shifted_fraction", "held_out_fraction"):
-            _require_fraction(name, getattr(self, name))
-        if self.start and self.shallow_layers:
-            raise ConfigError("start and shallow_layers exclude each other: an encoder to go on from has its layers")
-        if self.contrast_weight < 0:
-            raise ConfigError(f"contrast_weight: expected at least 0, found {self.contrast_weight}")
-        if self.contrast_weight and (self.batch_windows % 2 or self.batch_windows < 4):
-            raise ConfigError(
-                f"batch_windows: expected an even number of at least 4, as pairs are contrasted, "
-                f"found {self.batch_windows}"
-            )
-        if self.minutes is not None:
-            _require_positive(minutes=self.minutes)
-            if self.shallow_layers:
-                raise ConfigError("minutes and shallow_layers exclude each other: the two phases differ in speed")
-        if not 3 <= self.window_tokens <= self.encoder.max_length_tokens:
-            raise ConfigError(
-                f"window_tokens: expected 3 to encoder.max_length_tokens ({self.encoder.max_length_tokens}), "
-                f"found {self.window_tokens}"
-            )
 
 
 @dataclass(frozen=True)
@@ -158,7 +72,7 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         for name in ("validation_fraction", "test_fraction"):
-            _require_fraction(name, getattr(self, name))
+            require_fraction(name, getattr(self, name))
         if self.validation_fraction + self.test_fraction >= 1:
             raise ConfigError("validation_fraction and test_fraction: expected less than 1 together")
 
@@ -187,9 +101,9 @@ class ModelConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        _require_fraction("dropout", self.dropout)
+        require_fraction("dropout", self.dropout)
         if self.max_length_tokens is not None:
-            _require_positive(max_length_tokens=self.max_length_tokens)
+            require_positive(max_length_tokens=self.max_length_tokens)
 
 
 @dataclass(frozen=True)
@@ -235,11 +149,11 @@ class FinetuneConfig:
     early_stopping_patience: int = 0
 
     def __post_init__(self) -> None:
-        _require_positive(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
-        _require_positive(fits=self.fits)
-        _require_positive(gradient_accumulation_steps=self.gradient_accumulation_steps, layer_decay=self.layer_decay)
+        require_positive(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
+        require_positive(fits=self.fits)
+        require_positive(gradient_accumulation_steps=self.gradient_accumulation_steps, layer_decay=self.layer_decay)
         for name in ("warmup_fraction", "label_smoothing", "average_fraction", "linear_teacher", "base_teacher"):
-            _require_fraction(name, getattr(self, name))
+            require_fraction(name, getattr(self, name))
         if self.linear_teacher + self.base_teacher >= 1:
             raise ConfigError("linear_teacher and base_teacher: expected less than 1 together")
         if not 0 < self.auxiliary_share <= 1:
@@ -270,8 +184,8 @@ class SelfTrainingConfig:
     phase: FinetuneConfig = field(default_factory=FinetuneConfig)
 
     def __post_init__(self) -> None:
-        _require_positive(sentences=self.sentences, weight=self.weight)
-        _require_fraction("linear_share", self.linear_share)
+        require_positive(sentences=self.sentences, weight=self.weight)
+        require_fraction("linear_share", self.linear_share)
 
 
 @dataclass(frozen=True)
@@ -301,4 +215,4 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require_positive(temperature=self.temperature)
+        require_positive(temperature=self.temperature)

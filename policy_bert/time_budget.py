@@ -20,8 +20,8 @@ from policy_bert.hardware import supports_bfloat16
 from policy_bert.masking import SparseBertForMaskedLM
 from policy_bert.pretraining_data import PretrainingData
 from policy_bert.pretraining_run import compilation_kept_here, make_trainer, training_arguments
+from policy_bert.pretraining_settings import PretrainConfig
 from policy_bert.replaced_tokens import ReplacedTokenBert, generator_config
-from policy_bert.settings import PretrainConfig
 from policy_bert.utilisation import matrix_peak, synchronise, training_operations
 
 logger = logging.getLogger(__name__)

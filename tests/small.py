@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from policy_bert.config import build_config
-from policy_bert.settings import PretrainConfig, RunConfig
+from policy_bert.pretraining_settings import PretrainConfig
+from policy_bert.settings import RunConfig
 
 ROOT = Path(__file__).parents[1]
 CLASSES = (4, 6, 7)

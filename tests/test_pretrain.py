@@ -14,8 +14,8 @@ from policy_bert.config import build_config
 from policy_bert.errors import CheckpointError, DataError
 from policy_bert.masking import SpanMasker, SparseBertForMaskedLM
 from policy_bert.pretrain import main, pretrain
+from policy_bert.pretraining_settings import PretrainConfig
 from policy_bert.pretraining_text import is_held_out, iterate_documents, pack_documents, repeat_documents
-from policy_bert.settings import PretrainConfig
 from policy_bert.text import comparison_key
 from policy_bert.vocabulary import SPECIAL_TOKENS, build_tokenizer, save_tokenizer
 from policy_bert.warmstart import EMBEDDING_STD, cooccurrence_embeddings, sinusoidal_positions, stack_layers

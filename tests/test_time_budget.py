@@ -13,7 +13,7 @@ from policy_bert.errors import ConfigError
 from policy_bert.pretrain import pretrain
 from policy_bert.pretraining_data import prepare_data
 from policy_bert.pretraining_model import initial_model
-from policy_bert.settings import PretrainConfig
+from policy_bert.pretraining_settings import PretrainConfig
 from policy_bert.time_budget import Plan, Speed, measure_speed, plan_tokens
 
 SPEED = Speed(1000.0, 2.0, 10.0, 5.0, 1e6, 0.005)
