@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from policy_bert.checkpoint import SHIPPED_ADAPTED, SHIPPED_ENCODER, find_checkpoint
-from policy_bert.errors import CheckpointError
+from policy_bert.errors import CheckpointError, ConfigError
 from policy_bert.hardware import training_attention
 from policy_bert.labels import LabelScheme
 from policy_bert.settings import ModelConfig
@@ -143,12 +143,19 @@ def add_pooling_layer(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     return deeper
 
 
-def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
-    """Divide the head by the temperature (Guo et al. 2017), so that every loader gets calibrated scores."""
+def fold_temperatures(model: PreTrainedModel, temperatures: Sequence[float]) -> None:
+    """Centre the head's logits and divide each by its class's temperature, so that every loader gets calibrated scores.
+
+    Raises:
+        ConfigError: There are not as many temperatures as classes.
+    """
     head: Any = model.classifier
+    if len(temperatures) != len(head.bias):
+        raise ConfigError(f"temperatures: expected {len(head.bias)}, one a class, found {len(temperatures)}")
+    divisors = torch.tensor(temperatures, dtype=head.bias.dtype)
     with torch.no_grad():
-        head.weight /= temperature
-        head.bias /= temperature
+        head.weight.copy_((head.weight - head.weight.mean(dim=0)) / divisors[:, None])
+        head.bias.copy_((head.bias - head.bias.mean()) / divisors)
 
 
 def save_in_half(model: PreTrainedModel, folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_bert.calibration import calibrate, fit_temperatures
 from policy_bert.labels import LabelScheme
 from policy_bert.measures import accuracy, class_report, confusion_matrix, log_loss, macro_f1, top_k_accuracy
 from policy_bert.statistics import (
@@ -20,14 +21,12 @@ from policy_bert.statistics import (
     corrected_resampled_t_test,
     coverage_accuracy,
     expected_calibration_error,
-    fit_temperature,
     paired_bootstrap,
 )
 
 SUMMARY_FILE = "summary.json"
 KEPT_SHARE = 0.6  # the coverage at which selective accuracy is told
 FIGURES = ("accuracy", "macro_f1", "top_3_accuracy", "log_loss", "calibration_error", "accuracy_at_60_percent")
-SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class SystemSummary:
     Attributes:
         system: Its name.
         figures: By the names in `FIGURES`.
-        temperature: Fitted on all out-of-fold scores.
+        temperatures: Of the classes, fitted on all out-of-fold scores.
         pooled_calibration_error: Over the calibrated scores of all repeats together: as many times the rows in a bin,
             so less of it is the noise of counting than in the figure of a repeat.
         main_less_this: The main system's macro-F1 less this one's, by the corrected resampled t-test.
@@ -62,7 +61,7 @@ class SystemSummary:
 
     system: str
     figures: dict[str, Interval]
-    temperature: float
+    temperatures: list[float]
     pooled_calibration_error: float
     main_less_this: Difference | None
     main_less_this_bootstrap: Difference | None
@@ -78,8 +77,9 @@ def summarise(
 ) -> list[SystemSummary]:
     """One summary a system, the main one first.
 
-    Calibration is measured out of fold twice over: each fold's scores are divided by a temperature fitted on the
-    other folds of its own repeat, so neither weights nor temperature have seen its sentences.
+    All figures are of calibrated scores, as a checkpoint ships, and out of fold twice over: each fold's scores are
+    calibrated by temperatures fitted on the other folds of its own repeat, so neither weights nor temperatures have
+    seen its sentences.
 
     Args:
         systems: All on the same folds.
@@ -89,6 +89,8 @@ def summarise(
         main: The system that the others are compared with.
     """
     ordered = sorted(systems, key=lambda system: system.system != main)
+    fitted = {system.system: _temperatures(system, labels) for system in ordered}
+    ordered = [_calibrated(system, labels) for system in ordered]
     per_fold = {system.system: _figures_by_fold(system, labels, len(scheme)) for system in ordered}
     summaries = []
     for system in ordered:
@@ -105,8 +107,8 @@ def summarise(
             SystemSummary(
                 system.system,
                 figures,
-                fit_temperature(_logits(system.scores), labels[np.concatenate(system.tests)]),
-                _calibration_error(_calibrated(system, labels), system.tests, labels),
+                fitted[system.system],
+                _calibration_error(system.scores, system.tests, labels),
                 corrected_resampled_t_test(differences, test_fraction) if tested else None,
                 _bootstrap(ordered[0], system, labels, len(scheme)) if tested else None,
                 _f1_by_class(system, labels, scheme),
@@ -115,8 +117,8 @@ def summarise(
     return summaries
 
 
-def _logits(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    return np.log(np.maximum(np.concatenate(scores).astype(np.float64), SMALLEST))
+def _temperatures(system: FoldScores, labels: NDArray[np.int64]) -> list[float]:
+    return [float(t) for t in fit_temperatures(np.concatenate(system.scores), labels[np.concatenate(system.tests)])]
 
 
 def _repeats(system: FoldScores, sentences: int) -> list[list[int]]:
@@ -133,11 +135,11 @@ def _repeats(system: FoldScores, sentences: int) -> list[list[int]]:
 
 
 def _figures_by_fold(system: FoldScores, labels: NDArray[np.int64], classes: int) -> list[dict[str, float]]:
-    calibrated = _calibrated(system, labels)
-    results = [_figures(scores, labels[test], classes) for scores, test in zip(calibrated, system.tests, strict=True)]
+    pairs = zip(system.scores, system.tests, strict=True)
+    results = [_figures(scores, labels[test], classes) for scores, test in pairs]
     for repeat in _repeats(system, len(labels)):
         # Over a whole repeat: in a fold of some 300 sentences, 15 bins of 20 measure mostly noise.
-        parts = [calibrated[number] for number in repeat]
+        parts = [system.scores[number] for number in repeat]
         error = _calibration_error(parts, [system.tests[number] for number in repeat], labels)
         for number in repeat:
             results[number]["calibration_error"] = error
@@ -145,31 +147,25 @@ def _figures_by_fold(system: FoldScores, labels: NDArray[np.int64], classes: int
 
 
 def _calibration_error(
-    scores: Sequence[NDArray[np.float64]], tests: Sequence[NDArray[np.int64]], labels: NDArray[np.int64]
+    scores: Sequence[NDArray[np.float32]], tests: Sequence[NDArray[np.int64]], labels: NDArray[np.int64]
 ) -> float:
     table, true = np.concatenate(scores), labels[np.concatenate(tests)]
     return expected_calibration_error(table.max(axis=1), table.argmax(axis=1) == true)
 
 
-def _calibrated(system: FoldScores, labels: NDArray[np.int64]) -> list[NDArray[np.float64]]:
-    """Each fold's scores, divided by a temperature fitted on the other folds of its repeat."""
+def _calibrated(system: FoldScores, labels: NDArray[np.int64]) -> FoldScores:
+    """Each fold's scores, calibrated by temperatures fitted on the other folds of its repeat."""
     calibrated = []
     for repeat in _repeats(system, len(labels)):
         for number in repeat:
             others = [other for other in repeat if other != number]
             true = labels[np.concatenate([system.tests[other] for other in others])]
-            temperature = fit_temperature(_logits([system.scores[other] for other in others]), true)
-            calibrated.append(_tempered(system.scores[number], temperature))
-    return calibrated
+            temperatures = fit_temperatures(np.concatenate([system.scores[other] for other in others]), true)
+            calibrated.append(calibrate(system.scores[number], temperatures).astype(np.float32))
+    return FoldScores(system.system, calibrated, system.tests)
 
 
-def _tempered(scores: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    logits = _logits([scores]) / temperature
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
-
-
-def _figures(scores: NDArray[np.float64], labels: NDArray[np.int64], classes: int) -> dict[str, float]:
+def _figures(scores: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> dict[str, float]:
     predictions, confidences = scores.argmax(axis=1), scores.max(axis=1)
     correct = predictions == labels
     return {

@@ -198,7 +198,8 @@ class RunConfig:
         train: The phase on the corpus.
         fit_on: `train` fits on the training part and leaves validation and test for measuring; `all` fits on every
             labelled sentence, for a model that ships with the cross-validated figures of its recipe.
-        temperature: Divides the logits, folded into the head; `crossvalidate` fits it on out-of-fold scores.
+        temperatures: One a class, which divide the centred logits, folded into the head; `crossvalidate` fits them on
+            out-of-fold scores. Empty for none.
         output: The run folder; a run found there unfinished is resumed.
         seed: Of weights, order and dropout.
     """
@@ -210,9 +211,10 @@ class RunConfig:
     self_training: SelfTrainingConfig | None = None
     train: FinetuneConfig = field(default_factory=FinetuneConfig)
     fit_on: Literal["train", "all"] = "train"
-    temperature: float = 1.0
+    temperatures: tuple[float, ...] = ()
     output: str = "runs/train"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_positive(temperature=self.temperature)
+        for value in self.temperatures:
+            require_positive(temperatures=value)

@@ -1,6 +1,6 @@
-"""How sure a measurement is: intervals, tests of differences, calibration.
+"""How sure a measurement is: intervals, tests of differences, calibration error.
 
-Numpy only, but for the t distribution and the one-dimensional minimisation, which scipy gives when they are asked for.
+Numpy only, but for the t distribution, which scipy gives when it is asked for.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Statistic = Callable[..., float]
-TEMPERATURE_RANGE = (0.05, 20.0)
-_SMALLEST_RATIO = 1e-12
 
 
 @dataclass(frozen=True)
@@ -193,36 +191,6 @@ def coverage_accuracy(confidences: ArrayLike, correct: ArrayLike, coverage: floa
     confidence, right = _sorted(confidences, correct)
     kept = max(1, round(coverage * len(confidence)))
     return Coverage(kept / len(confidence), float(right[-kept:].mean()), float(confidence[-kept]))
-
-
-def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """The temperature T that makes the confidences of softmax(logits / T) most likely.
-
-    A confidence is the probability that the predicted class is right, so the loss is that of a binary forecast, and
-    the other classes' shares play no part (top-label calibration: Guo et al. 2017; Gupta & Ramdas 2022).
-
-    Args:
-        logits: Shape (rows, classes); logarithms of probabilities serve as well.
-        labels: True classes, shape (rows,).
-
-    Returns:
-        More than 1 where the model was too sure of itself; within `TEMPERATURE_RANGE`.
-    """
-    from scipy import optimize
-
-    table = np.asarray(logits, dtype=np.float64)
-    table = table - table.max(axis=1, keepdims=True)
-    correct = table.argmax(axis=1) == np.asarray(labels)
-
-    def loss(log_temperature: float) -> float:
-        others = np.expm1(np.log(np.exp(table / np.exp(log_temperature)).sum(axis=1)))  # their mass over the top's
-        others = np.maximum(others, _SMALLEST_RATIO)
-        return float((np.log1p(others) - np.where(correct, 0.0, np.log(others))).mean())
-
-    found = optimize.minimize_scalar(
-        loss, bounds=tuple(np.log(TEMPERATURE_RANGE)), method="bounded", options={"xatol": 1e-4}
-    )
-    return float(np.exp(found.x))
 
 
 def _sorted(confidences: ArrayLike, correct: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import fold_temperature, quiet_transformers
+from policy_bert.encoder import fold_temperatures, quiet_transformers
 from policy_bert.errors import UserError
 from policy_bert.model_card import write_model_card
 from policy_bert.recipe import Recipe
@@ -61,7 +61,8 @@ def train(config: RunConfig, restart: bool = False) -> Path:
     checkpoints = run / CHECKPOINTS
     model = recipe.adapt(checkpoints, config.seed)
     history = recipe.fit(model, train_part, train_groups, checkpoints / "fit", config.seed, validation)
-    fold_temperature(model, config.temperature)
+    if config.temperatures:
+        fold_temperatures(model, config.temperatures)
     if state.is_main_process:
         _write_run(run, config, model, recipe, data, split, history)
     state.wait_for_everyone()

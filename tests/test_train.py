@@ -98,14 +98,16 @@ def test_an_unfinished_run_of_another_configuration_is_not_continued(tmp_path):
 
 
 def test_fit_on_all_leaves_no_split_to_be_measured_on(tmp_path):
-    run = train(run_config(tmp_path, fit_on="all", temperature=2.0))
+    run = train(run_config(tmp_path, fit_on="all", temperatures=[2.0, 2.0, 2.0]))
     assert not (run / "split.json").exists()
 
 
-def test_the_temperature_is_folded_into_the_head(tmp_path):
-    sharp = weights(train(run_config(tmp_path, adaptation=None)))
-    soft = weights(train(run_config(tmp_path, adaptation=None, temperature=2.0, output=str(tmp_path / "soft"))))
-    np.testing.assert_allclose(soft["classifier.weight"], sharp["classifier.weight"] / 2, rtol=1e-2, atol=1e-4)
+def test_temperatures_are_folded_into_the_head(tmp_path):
+    sharp = weights(train(run_config(tmp_path, adaptation=None)))["classifier.weight"]
+    both = {"temperatures": [2.0, 4.0, 1.0], "output": str(tmp_path / "soft")}
+    soft = weights(train(run_config(tmp_path, adaptation=None, **both)))["classifier.weight"]
+    centred = (sharp - sharp.mean(axis=0)) / np.array([[2.0], [4.0], [1.0]])
+    np.testing.assert_allclose(soft, centred, rtol=1e-2, atol=1e-4)
 
 
 def test_early_stopping_keeps_the_best_epoch(tmp_path):
