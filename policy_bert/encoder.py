@@ -143,6 +143,15 @@ def add_pooling_layer(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     return deeper
 
 
+def check_temperatures(temperatures: Sequence[float], classes: int) -> None:
+    """Refuse temperatures that are not one a class, with a `ConfigError`: they belong to their label scheme."""
+    if len(temperatures) != classes:
+        raise ConfigError(
+            f"temperatures: expected {classes}, one a class, found {len(temperatures)}; those of another scheme go with "
+            "--set temperatures=[]"
+        )
+
+
 def fold_temperatures(model: PreTrainedModel, temperatures: Sequence[float]) -> None:
     """Centre the head's logits and divide each by its class's temperature, so that every loader gets calibrated scores.
 
@@ -150,8 +159,7 @@ def fold_temperatures(model: PreTrainedModel, temperatures: Sequence[float]) -> 
         ConfigError: There are not as many temperatures as classes.
     """
     head: Any = model.classifier
-    if len(temperatures) != len(head.bias):
-        raise ConfigError(f"temperatures: expected {len(head.bias)}, one a class, found {len(temperatures)}")
+    check_temperatures(temperatures, len(head.bias))
     divisors = torch.tensor(temperatures, dtype=head.bias.dtype)
     with torch.no_grad():
         head.weight.copy_((head.weight - head.weight.mean(dim=0)) / divisors[:, None])

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import fold_temperatures, quiet_transformers
+from policy_bert.encoder import check_temperatures, fold_temperatures, quiet_transformers
 from policy_bert.errors import UserError
 from policy_bert.model_card import write_model_card
 from policy_bert.recipe import Recipe
@@ -49,6 +49,8 @@ def train(config: RunConfig, restart: bool = False) -> Path:
         _claim(run, config, restart)
     state.wait_for_everyone()
     data = load_training_data(config.data, config.split)
+    if config.temperatures:
+        check_temperatures(config.temperatures, len(data.scheme))
     split = _split(data, config) if config.fit_on == "train" else None
     train_part = data.sentences.subset(split.train) if split else data.sentences
     train_groups = data.groups[split.train] if split else data.groups

@@ -17,7 +17,7 @@ from small import ROOT, run_config, write_config
 from policy_bert.checkpoint import check_checkpoint
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.corpus import load_corpus
-from policy_bert.errors import CheckpointError, UserError
+from policy_bert.errors import CheckpointError, ConfigError, UserError
 from policy_bert.recipe import Recipe
 from policy_bert.splits import read_split
 from policy_bert.train import main, train
@@ -108,6 +108,13 @@ def test_temperatures_are_folded_into_the_head(tmp_path):
     soft = weights(train(run_config(tmp_path, adaptation=None, **both)))["classifier.weight"]
     centred = (sharp - sharp.mean(axis=0)) / np.array([[2.0], [4.0], [1.0]])
     np.testing.assert_allclose(soft, centred, rtol=1e-2, atol=1e-4)
+
+
+def test_temperatures_of_another_scheme_are_refused_before_any_training(tmp_path):
+    config = run_config(tmp_path, temperatures=[1.0, 1.0])
+    with pytest.raises(ConfigError, match=r"expected 3, one a class, found 2.*temperatures=\[\]"):
+        train(config)
+    assert not list(Path(config.output).rglob("*.safetensors"))
 
 
 def test_early_stopping_keeps_the_best_epoch(tmp_path):
