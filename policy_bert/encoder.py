@@ -147,8 +147,8 @@ def check_temperatures(temperatures: Sequence[float], classes: int) -> None:
     """Refuse temperatures that are not one a class, with a `ConfigError`: they belong to their label scheme."""
     if len(temperatures) != classes:
         raise ConfigError(
-            f"temperatures: expected {classes}, one a class, found {len(temperatures)}; those of another scheme go with "
-            "--set temperatures=[]"
+            f"temperatures: expected {classes}, one a class, found {len(temperatures)}; drop those of another scheme "
+            "with --set temperatures=[]"
         )
 
 
