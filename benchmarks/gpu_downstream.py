@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from policy_bert.classifier import PolicyClassifier
 from policy_bert.encoder import quiet_transformers
 from policy_bert.errors import DataError
 from policy_bert.folds import plan_folds
+from policy_bert.labels import SCHEME_FILE
 from policy_bert.measures import accuracy, macro_f1
 from policy_bert.recipe import Recipe
+from policy_bert.self_training import load_teachers, self_train
 from policy_bert.settings import FinetuneConfig, RunConfig
-from policy_bert.silver_labels import find_sentences, read_silver_labels
+from policy_bert.silver_labels import find_sentences, find_unlabelled, read_silver_labels
 from policy_bert.splits import stratified_folds
 from policy_bert.training_data import TrainingData, load_training_data
 
@@ -38,11 +41,13 @@ class Downstream:
     def __init__(self, config: RunConfig, text: tuple[str, ...], silver_labels: str | None) -> None:
         quiet_transformers()
         self.config = config
+        self.text = text
         scheme = load_training_data(config.data, config.split).scheme
         silver = None
-        if silver_labels is not None:
+        self.silver_labels = read_silver_labels(silver_labels, len(scheme)) if silver_labels else {}
+        if self.silver_labels:
             try:
-                silver = find_sentences(text, read_silver_labels(silver_labels, len(scheme)))
+                silver = find_sentences(text, self.silver_labels)
             except DataError:  # other text than the one that was coded
                 silver = None
         self.silver_sentences = len(silver.texts) if silver else 0
@@ -50,10 +55,16 @@ class Downstream:
         fold = next(plan_folds(self.data, OUTER_FOLDS, 1, 1.0, config.split.seed))
         self.train = fold.train
 
-    def score(self, encoder: Path, folder: Path) -> dict[str, Any]:
-        """Accuracy and macro-F1 over the inner folds; `folder/adapted` keeps what no corpus label has taught."""
+    def score(self, base: Path, folder: Path, adapted: bool = False) -> dict[str, Any]:
+        """Accuracy and macro-F1 over the inner folds; `folder/adapted` keeps what no corpus label has taught.
+
+        Args:
+            base: An encoder, which is adapted first, or a model that is adapted already.
+            folder: Where models are kept.
+            adapted: Which of the two the base is.
+        """
         started = time.perf_counter()
-        recipe = self.recipe(encoder)
+        recipe = self.recipe(base, adapted)
         labels = self.data.sentences.labels[self.train]
         predicted = np.zeros_like(labels)
         for held_out in stratified_folds(labels, self.data.groups[self.train], INNER_FOLDS, INNER_SEED):
@@ -78,18 +89,35 @@ class Downstream:
             "elapsed_s": time.perf_counter() - started,
         }
 
-    def recipe(self, encoder: Path) -> Recipe:
-        """The recipe over an encoder, with learning rates in proportion to its width."""
-        model = replace(self.config.model, base=str(encoder))
+    def distil(self, student: Path, teachers: Sequence[Path], folder: Path) -> Path:
+        """An adapted student taught by adapted teachers' scores of the text's unlabelled sentences; its folder."""
+        distilled = folder / "distilled"
+        if (distilled / SCHEME_FILE).is_file():  # the last file that is written
+            return distilled
+        recipe = self.recipe(student, adapted=True)
+        settings = recipe.config.self_training
+        assert settings is not None, "the configuration has no `self_training:`"
+        unlabelled = find_unlabelled(self.text, self.silver_labels, self.data.sentences.texts)
+        model, loaded = recipe.initial_model(0), load_teachers(list(map(str, teachers)), self.data.scheme)
+        self_train(recipe, model, unlabelled, settings, folder / "phase", 0, loaded)
+        recipe.save(model, distilled)
+        return distilled
+
+    def recipe(self, base: Path, adapted: bool = False) -> Recipe:
+        """The recipe over an encoder or an adapted model, with learning rates in proportion to its width."""
+        model = replace(
+            self.config.model, base=str(base), pooling_layer=self.config.model.pooling_layer and not adapted
+        )
         recipe = Recipe(
             replace(self.config, model=model), self.data.scheme, self.data.sentences.texts, self.data.auxiliary
         )
         width = int(recipe.initial_model(0).config.hidden_size)
-        adaptation = self.config.adaptation
+        adaptation, distillation = self.config.adaptation, self.config.self_training
         recipe.config = replace(
             recipe.config,
             train=_for_width(self.config.train, width),
-            adaptation=_for_width(adaptation, width) if adaptation else None,
+            adaptation=_for_width(adaptation, width) if adaptation and not adapted else None,
+            self_training=replace(distillation, phase=_for_width(distillation.phase, width)) if distillation else None,
         )
         return recipe
 

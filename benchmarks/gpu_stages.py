@@ -155,13 +155,30 @@ def teacher(run: GpuRun) -> dict[str, Any]:
     return run.train(run.output / "teacher" / "run", largest, run.chosen_objective(), run.minutes["teacher"])
 
 
+def distill(run: GpuRun) -> dict[str, Any]:
+    """The long run's adapted model taught by the teacher's scores of unlabelled sentences, and what that is worth.
+
+    Raises:
+        UserError: `long` or `teacher` has no result.
+    """
+    missing = [name for name in ("long", "teacher") if not run.result(name)]
+    if missing:
+        raise UserError(f"nothing to distill: the stage `{missing[0]}` has no result")
+    student, teacher = (run.output / name / "run" / "finetuned" / "adapted" for name in ("long", "teacher"))
+    folder = run.output / "distill" / "run"
+    distilled = run.downstream.distil(student, [teacher], folder)
+    free_memory()
+    before = {name: run.result(name)["downstream"] for name in ("long", "teacher")}
+    return {"downstream": run.downstream.score(distilled, folder / "finetuned", adapted=True), "before": before}
+
+
 def figures(run: GpuRun) -> dict[str, Any]:
     """Fine-tuning and scoring speed at the size of bert-base-chinese, and scoring speed of the shipped classifier."""
     return measure_figures(**run.figures)
 
 
 def pack(run: GpuRun) -> dict[str, Any]:
-    """The long run's encoder and every stage's figures, in parts that a narrow channel carries.
+    """The long run's encoder, the distilled model and every stage's figures, in parts that a narrow channel carries.
 
     Raises:
         UserError: There is no long run, or there are more parts than may come back.
@@ -180,6 +197,8 @@ def pack(run: GpuRun) -> dict[str, Any]:
     for file in ("curve.csv", "config.yaml"):
         shutil.copy(run.output / "long" / "run" / file, content / "long")
     shutil.copytree(run.output / "long" / "run" / "encoder", content / "long" / "encoder")
+    if run.result("distill"):
+        shutil.copytree(run.output / "distill" / "run" / "distilled", content / "distill" / "distilled")
     files = split_folder(content, parts, PART_BYTES)
     if len(files) + 1 > MOST_FILES:
         raise UserError(f"{parts}: {len(files) + 1} files, at most {MOST_FILES} may come back; choose a smaller --size")
@@ -210,5 +229,5 @@ def write_table(output: Path) -> None:
 
 
 STAGES: dict[str, Callable[[GpuRun], dict[str, Any]]] = {
-    stage.__name__: stage for stage in (probe, sizes, objectives, long, teacher, figures, pack)
+    stage.__name__: stage for stage in (probe, sizes, objectives, long, teacher, distill, figures, pack)
 }

@@ -14,16 +14,28 @@ from policy_bert.pretraining_settings import PretrainConfig
 from policy_bert.settings import EncoderConfig, RunConfig
 
 ROOT = Path(__file__).parents[1]
-CLASSES, PER_CLASS = (4, 6, 7), 20
+CLASSES, UNLABELLED_CLASSES, PER_CLASS = (4, 6, 7), (0, 3, 9), 20
+AUXILIARY = (
+    ("铺设地下管廊四十公里。", 0),
+    ("机房扩容一倍并接入备用电源。", 0),
+    ("违者由主管机关责令改正。", 1),
+    ("未经许可不得从事该项业务。", 1),
+    ("商业银行按订单发放周转款。", 2),
+    ("由再担保公司分担两成风险。", 2),
+)
 SHAPES = {"4x256": (1, 8, 1), "12x768": (2, 16, 2)}  # layers, hidden, heads: two sizes, under the names of full ones
 
 
 def toy_run(output: Path, text: Sequence[str], settings: Sequence[str] = ()) -> GpuRun:
-    """Two sizes and sixty labelled sentences, whose own text is used without `text`; `settings` change nothing."""
-    lines = _labelled_lines()
-    corpus, own_text = output / "toy_corpus.tsv", output / "toy_text.txt"
+    """Two sizes, sixty sentences with labels and sixty without, read as text too unless `text` names some.
+
+    `settings` change nothing.
+    """
+    lines, unlabelled = _labelled_lines(), _labelled_lines(UNLABELLED_CLASSES)
+    corpus, own_text, auxiliary = (output / name for name in ("toy_corpus.tsv", "toy_text.txt", "toy_auxiliary.csv"))
     corpus.write_text("".join(f"{sentence} \t{label}\n" for sentence, label in lines), encoding="utf-8")
-    sentences = [sentence for sentence, _ in lines]
+    sentences = [sentence for sentence, _ in lines + unlabelled]
+    auxiliary.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in AUXILIARY), encoding="utf-8")
     documents = ["\n".join(sentences[start : start + 4]) for start in range(0, len(sentences), 4)]
     own_text.write_text("\n\n".join(documents) + "\n", encoding="utf-8")
     sizes = {}
@@ -35,8 +47,10 @@ def toy_run(output: Path, text: Sequence[str], settings: Sequence[str] = ()) -> 
         })  # fmt: skip
         sizes[size] = with_text(config, list(text) or [f"{own_text}:2"])
     finetune = build_config(RunConfig, {
-        "data": {"corpus": str(corpus), "labels": None}, "model": {"pooling_layer": True},
+        "data": {"corpus": str(corpus), "labels": None, "auxiliary": [str(auxiliary)]},
+        "model": {"pooling_layer": True},
         "train": {"epochs": 1, "learning_rate": 3e-3},
+        "self_training": {"sentences": 40, "phase": {"epochs": 1, "learning_rate": 3e-3}},
     })  # fmt: skip
     figures = {
         "shape": EncoderConfig(1, 16, 2, 32, 6144, 64), "classifier": SHIPPED_CLASSIFIER, "sentences": 64,
@@ -46,11 +60,11 @@ def toy_run(output: Path, text: Sequence[str], settings: Sequence[str] = ()) -> 
     return GpuRun(output, sizes, finetune, minutes, None, figures)
 
 
-def _labelled_lines() -> list[tuple[str, int]]:
+def _labelled_lines(classes: tuple[int, ...] = CLASSES) -> list[tuple[str, int]]:
     """Real sentences of three classes, renumbered 0, 1, 2."""
-    found: dict[int, list[str]] = {label: [] for label in CLASSES}
+    found: dict[int, list[str]] = {label: [] for label in classes}
     for line in (ROOT / "data" / "policy_sentences.tsv").read_text(encoding="utf-8").splitlines():
         sentence, _, label = line.rpartition("\t")
         if int(label) in found and len(found[int(label)]) < PER_CLASS:
             found[int(label)].append(sentence.strip())
-    return [(sentence, CLASSES.index(label)) for label, sentences in found.items() for sentence in sentences]
+    return [(sentence, classes.index(label)) for label, sentences in found.items() for sentence in sentences]

@@ -18,7 +18,7 @@ from policy_bert.config import dump_config, load_config
 from policy_bert.encoder import quiet_transformers
 from policy_bert.errors import UserError
 from policy_bert.recipe import Recipe
-from policy_bert.self_training import self_train
+from policy_bert.self_training import load_teachers, self_train
 from policy_bert.settings import RunConfig
 from policy_bert.silver_labels import find_sentences, find_unlabelled, read_silver_labels
 from policy_bert.training_data import load_training_data
@@ -41,7 +41,8 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
         silver_labels: The table of digests and class ids.
 
     Raises:
-        UserError: A file cannot be read, no sentence is found, or the configuration has no adaptation phase.
+        UserError: A file or a teacher cannot be read, no sentence is found, or the configuration has no adaptation
+            phase.
     """
     quiet_transformers()
     if config.adaptation is None:
@@ -52,13 +53,15 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
     data = load_training_data(config.data, config.split, silver)
     logger.info("%d sentences with silver labels found", len(silver.texts) if silver else 0)
     output = Path(config.output)
+    teachers = load_teachers(config.self_training.teachers, scheme) if config.self_training and text else []
     recipe = Recipe(config, data.scheme, data.sentences.texts, data.auxiliary)
     with tempfile.TemporaryDirectory() as folder:
         model = recipe.adapt(Path(folder), config.seed, keep_checkpoints=False)
         if config.self_training and text:
             recipe.save(model, output / "first_phase")
             unlabelled = find_unlabelled(text, labels, data.sentences.texts)
-            self_train(recipe, model, unlabelled, config.self_training, Path(folder) / "self_training", config.seed)
+            phase = Path(folder) / "self_training"
+            self_train(recipe, model, unlabelled, config.self_training, phase, config.seed, teachers)
     recipe.save(model, output)
     (output / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     return output

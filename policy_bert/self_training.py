@@ -1,4 +1,4 @@
-"""Self-training before any corpus label: teachers score unlabelled sentences, the model learns their scores."""
+"""Self-training and distillation before any corpus label: the model learns teachers' scores of unlabelled sentences."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from policy_bert.classifier import PolicyClassifier
+from policy_bert.errors import UserError
+from policy_bert.labels import LabelScheme
 from policy_bert.linear import make_baseline
 from policy_bert.recipe import Recipe
 from policy_bert.settings import SelfTrainingConfig
@@ -21,6 +24,21 @@ LARGEST_SHARE = 1.5  # of a class, as a multiple of its even share
 SCORED_AT_ONCE = 20_000
 
 
+def load_teachers(folders: Sequence[str], scheme: LabelScheme) -> list[PolicyClassifier]:
+    """The checkpoints of `SelfTrainingConfig.teachers`.
+
+    Raises:
+        UserError: A teacher cannot be loaded or knows other classes.
+    """
+    teachers = [PolicyClassifier.from_pretrained(folder, engine="torch") for folder in folders]
+    for teacher in teachers:
+        if teacher.scheme.names != scheme.names:
+            raise UserError(
+                f"{teacher.checkpoint}: a teacher must know the classes of the label scheme, in their order"
+            )
+    return teachers
+
+
 def self_train(
     recipe: Recipe,
     model: PreTrainedModel,
@@ -28,18 +46,21 @@ def self_train(
     config: SelfTrainingConfig,
     folder: Path,
     seed: int,
+    teachers: Sequence[PolicyClassifier] = (),
 ) -> None:
-    """Train `model` in place on the auxiliary sentences, and on unlabelled ones by its own and a linear model's scores.
+    """Train `model` in place on the auxiliary sentences, and on unlabelled ones by the scores of teachers.
 
-    The mean of two unlike teachers knows more than either (Hinton et al. 2015); neither has seen a corpus label.
+    The teachers are a linear model and other classifiers, or else the model itself. The mean of unlike teachers knows
+    more than each (Hinton et al. 2015); none may have seen a corpus label.
 
     Args:
-        recipe: Holds the auxiliary sentences, which both teachers were fitted on.
-        model: The first teacher, as `Recipe.adapt` leaves it, and the student.
+        recipe: Holds the auxiliary sentences, which the linear teacher is fitted on.
+        model: The student, as `Recipe.adapt` leaves it.
         unlabelled: What to draw from.
         config: How many, how they count and how to train.
         folder: Where checkpoints go.
         seed: Of the draw, order and dropout.
+        teachers: From `load_teachers`; none for the model itself.
     """
     linear = make_baseline("tfidf_logistic", len(recipe.scheme))
     linear.fit(recipe.auxiliary.texts, recipe.auxiliary.labels)
@@ -51,7 +72,8 @@ def self_train(
     texts = [unlabelled[index] for index in drawn]
     logger.info("self-training on %d of %d unlabelled sentences", len(texts), len(unlabelled))
     share = np.float32(config.linear_share)
-    targets = share * linear_scores[drawn] + (1 - share) * recipe.scores(model, texts)
+    tables = [teacher.scores(texts) for teacher in teachers] or [recipe.scores(model, texts)]
+    targets = share * linear_scores[drawn] + (1 - share) * np.mean(tables, axis=0)
     labels = targets.argmax(axis=1).astype(np.int64)
     weights = class_weights(labels, len(recipe.scheme), config.phase.class_weights)[labels]
     pseudo = Examples(texts, targets, np.float32(config.weight) * weights)

@@ -174,13 +174,16 @@ class SelfTrainingConfig:
             a half times its even share.
         weight: Their loss weight beside the labelled ones.
         linear_share: The share of the target given to a linear model fitted on the same labels; the rest is the
-            scores of the model that the first phase made.
+            teachers' mean.
+        teachers: Checkpoint folders of the same classes that have seen no corpus label, such as a larger model after
+            `adapt` (Hinton et al. 2015); empty for the model itself as the first phase made it.
         phase: How the model, going on from the first phase, is trained on both.
     """
 
     sentences: int = 100_000
     weight: float = 0.5
     linear_share: float = 0.5
+    teachers: tuple[str, ...] = ()
     phase: FinetuneConfig = field(default_factory=FinetuneConfig)
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import load_file
 from small import run_config, write_config
 
@@ -113,6 +114,32 @@ def test_self_training_goes_on_from_the_first_phase_with_unlabelled_sentences(tm
     )
     moved = np.abs(first["classifier.weight"] - load_file(folder / "model.safetensors")["classifier.weight"])
     assert 0 < moved.max() < 0.1
+
+
+def test_a_teacher_takes_the_place_of_the_model_itself(tmp_path, text_file):
+    (tmp_path / "more.txt").write_text(LINES, encoding="utf-8")
+    texts, silver = [text_file, str(tmp_path / "more.txt")], write_silver(tmp_path, SILVER)
+    teacher = adapt(run_config(tmp_path, seed=5, output=str(tmp_path / "teacher")), texts, silver)
+    phase = {"sentences": 30, "linear_share": 0.0, "weight": 20.0, "phase": {"epochs": 8, "learning_rate": 3e-3}}
+
+    def student(name: str, **changes: object) -> Path:
+        settings = {**phase, **changes}
+        return adapt(run_config(tmp_path, self_training=settings, output=str(tmp_path / name)), texts, silver)
+
+    def distance(folder: Path) -> float:
+        lines = [line.split("由")[0] + "。" for line in LINES.splitlines()]
+        scores = [PolicyClassifier.from_pretrained(one, engine="torch").scores(lines) for one in (folder, teacher)]
+        return float(np.abs(scores[0] - scores[1]).mean())
+
+    taught = student("taught", teachers=[str(teacher)])
+    assert distance(taught) < distance(taught / "first_phase")
+    scheme = tmp_path / "scheme.yaml"
+    names = yaml.safe_load((teacher / "labels.yaml").read_text(encoding="utf-8"))
+    names["labels"][0]["name"] = "其他"
+    scheme.write_text(yaml.safe_dump(names, allow_unicode=True), encoding="utf-8")
+    stranger = adapt(run_config(tmp_path, data={"labels": str(scheme)}, output=str(tmp_path / "stranger")), [])
+    with pytest.raises(UserError, match="stranger: a teacher must know the classes"):
+        student("none", teachers=[str(stranger)])
 
 
 def test_unlabelled_sentences_are_whole_new_and_none_of_the_corpus(tmp_path, text_file):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,6 +52,24 @@ def test_one_command_makes_what_comes_back(gpu_run, tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*.safetensors")}
     assert gpu_run.main(["--toy", "-o", str(output), "--stages", "sizes,long", *SHORT]) == 0
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*.safetensors")} == before, "done is done"
+
+
+def test_the_teacher_teaches_the_student(gpu_run, tmp_path):
+    from policy_bert.shards import join_parts
+
+    toy = ["--toy", "-o", str(tmp_path), *SHORT]
+    assert gpu_run.main([*toy, "--stages", "distill"]) == 1
+    assert "`long` has no result" in (tmp_path / "distill" / "error.txt").read_text(encoding="utf-8")
+    assert gpu_run.main([*toy, "--stages", "long,teacher,distill,pack", "--size", "4x256"]) == 0
+    found = result(tmp_path, "distill")
+    assert set(found["before"]) == {"long", "teacher"}
+    assert 0 <= found["downstream"]["macro_f1"] <= 1
+    distilled = join_parts(tmp_path / "pack" / "parts", tmp_path / "back") / "distill" / "distilled"
+    weights = [
+        load_file(folder / "model.safetensors") for folder in (distilled, tmp_path / "long/run/finetuned/adapted")
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert any((weights[0][name] != weights[1][name]).any() for name in weights[0])
 
 
 def test_a_stage_that_fails_leaves_its_error_and_the_next_ones_run(gpu_run, tmp_path, monkeypatch):
