@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from policy_bert.classifier import PolicyClassifier
-from policy_bert.command import ArgumentParser, positive_int, run_command
+from policy_bert.classifier_options import add_classifier_options, load_chosen_classifier
+from policy_bert.command import ArgumentParser, run_command
 from policy_bert.reports.analysis import analyze, run_analysis
 from policy_bert.reports.coding import CodingRules
 from policy_bert.reports.plan import AnalysisOptions, plan_analysis
@@ -55,12 +55,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--min-confidence", type=fraction, default=rules.min_confidence, metavar="P", help="leave units below this "
         f"confidence uncoded (未编码); default {rules.min_confidence}")  # fmt: skip
     add("--overwrite", action="store_true", help="replace a workbook in which 人工编码 is filled in")
-    add("--model", metavar="FOLDER_OR_HUB_ID", help="default: the classifier in the package")
-    add("--revision", help="commit, tag or branch of a hub id")
-    add("--engine", choices=("auto", "onnx", "torch"), default="auto", help="auto: ONNX where there is no GPU to use")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    add("--threads", type=positive_int, metavar="N", help="processor cores; default: all that are available")
-    add("--batch-size", type=positive_int, metavar="N", help="units in a batch; default: by a budget of tokens")
+    add_classifier_options(parser)
     return parser.parse_args(argv)
 
 
@@ -77,13 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.overwrite,
     )
     plan = plan_analysis(arguments.documents, arguments.output, options)
-    classifier = PolicyClassifier.from_pretrained(
-        arguments.model,
-        revision=arguments.revision,
-        engine=arguments.engine,
-        device=arguments.device,
-        threads=arguments.threads,
-    )
+    classifier = load_chosen_classifier(arguments)
     tables = run_analysis(plan, classifier)
     logger.info(
         "%d documents, %d units: %d coded, %d not coded, %d for review",

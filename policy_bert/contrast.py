@@ -7,7 +7,6 @@ DeCLUTR (Giorgi et al. 2021) have it. It trains the mean of the tokens, which is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
-from transformers.modeling_outputs import MaskedLMOutput
 
 from policy_bert.masking import SparseBertForMaskedLM
 
@@ -36,20 +34,12 @@ class ContrastiveBert(SparseBertForMaskedLM):
     contrast_weight = 0.0
     separator_id = 3
 
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        labels: Tensor | None = None,
-        predicted: Tensor | None = None,
-        **inputs: Any,
-    ) -> MaskedLMOutput:
+    def windows_loss(
+        self, hidden: Tensor, input_ids: Tensor | None, labels: Tensor, predicted: Tensor | None
+    ) -> Tensor:
         """The weighted sum while training; in evaluation mode the parent's loss alone, so that runs compare."""
-        if input_ids is None or labels is None or not self.training:
-            return super().forward(input_ids=input_ids, labels=labels, predicted=predicted, **inputs)
-        inputs.pop("num_items_in_batch", None)
-        hidden = self.bert(input_ids=input_ids, **inputs).last_hidden_state
-        loss = self.masked_loss(hidden, labels, predicted) + self.weighted_contrast(hidden, input_ids)
-        return MaskedLMOutput(loss=loss)
+        loss = super().windows_loss(hidden, input_ids, labels, predicted)
+        return loss if input_ids is None or not self.training else loss + self.weighted_contrast(hidden, input_ids)
 
     def weighted_contrast(self, hidden: Tensor, input_ids: Tensor) -> Tensor:
         """The contrast's share of the loss, for hidden states (rows, length, hidden) of the ids (rows, length)."""

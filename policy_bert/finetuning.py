@@ -144,26 +144,22 @@ def finetune(
     folder = Path(folder)
     stopping = recipe.early_stopping_patience > 0 and validation is not None
     averager = WeightAverager(recipe.average_fraction) if recipe.average_fraction else None
-
-    def encode(part: Examples) -> EncodedDataset:
-        return EncodedDataset(part, tokenizer, max_length_tokens)
-
+    callbacks: list[TrainerCallback] = [
+        *([EarlyStoppingCallback(recipe.early_stopping_patience)] if stopping else []),
+        *([averager] if averager else []),
+        CompletionMarker(),
+        *_tensorboard(log_folder),
+    ]
+    sentences = len(examples.texts)
     trainer = RecipeTrainer(
         recipe,
         model=model,
-        args=_training_arguments(
-            recipe, folder, len(examples.texts), seed, validation is not None, stopping, keep_checkpoints
-        ),
+        args=_training_arguments(recipe, folder, sentences, seed, validation is not None, stopping, keep_checkpoints),
         data_collator=PaddingCollator(model.config.pad_token_id or 0),
-        train_dataset=encode(examples),
-        eval_dataset=encode(validation) if validation is not None else None,
+        train_dataset=EncodedDataset(examples, tokenizer, max_length_tokens),
+        eval_dataset=EncodedDataset(validation, tokenizer, max_length_tokens) if validation is not None else None,
         compute_metrics=_metrics_of(measure) if measure is not None else None,
-        callbacks=[
-            *([EarlyStoppingCallback(recipe.early_stopping_patience)] if stopping else []),
-            *([averager] if averager else []),
-            CompletionMarker(),
-            *_tensorboard(log_folder),
-        ],
+        callbacks=callbacks,
     )
     show_progress(trainer)
     last = last_complete_checkpoint(folder) if keep_checkpoints else None

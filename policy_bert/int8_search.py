@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_bert.batching import SentenceTokenizer
+from policy_bert.bert_weights import QuantizedMatrix
 from policy_bert.checkpoint import check_checkpoint
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.engines import OnnxEngine
 from policy_bert.onnx_files import GraphFolder
-from policy_bert.onnx_model import QuantizedMatrix
 from policy_bert.quantization import (
     Gate,
     compare_labels,

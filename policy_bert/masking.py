@@ -48,7 +48,13 @@ class SparseBertForMaskedLM(BertForMaskedLM):
             return super().forward(input_ids=input_ids, **inputs)
         inputs.pop("num_items_in_batch", None)
         hidden = self.bert(input_ids=input_ids, **inputs).last_hidden_state
-        return MaskedLMOutput(loss=self.masked_loss(hidden, labels, predicted))
+        return MaskedLMOutput(loss=self.windows_loss(hidden, input_ids, labels, predicted))
+
+    def windows_loss(
+        self, hidden: Tensor, input_ids: Tensor | None, labels: Tensor, predicted: Tensor | None
+    ) -> Tensor:
+        """What a batch of windows costs: the masked loss, to which an objective may add."""
+        return self.masked_loss(hidden, labels, predicted)
 
     def masked_loss(self, hidden: Tensor, labels: Tensor, predicted: Tensor | None = None) -> Tensor:
         """The mean cross-entropy for hidden states (rows, length, hidden); labels and places as in `forward`."""

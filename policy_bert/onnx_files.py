@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from policy_bert.batching import SentenceTokenizer
+from policy_bert.bert_weights import BertShape, QuantizedMatrix
 from policy_bert.checkpoint import MODEL_CONFIG_FILE, ONNX_FILE, ONNX_RECORD_FILE, WEIGHTS_FILE, read_json
 from policy_bert.engines import Engine, OnnxEngine, TorchEngine
 from policy_bert.errors import CheckpointError, UserError
-from policy_bert.onnx_model import MICROSOFT_OPSET, OPSET, BertShape, OnnxBert, QuantizedMatrix
+from policy_bert.onnx_graph import MICROSOFT_OPSET, OPSET
+from policy_bert.onnx_model import OnnxBert
 from policy_bert.weights import read_weights, weights_fingerprint
 
 _CHECKED_BATCHES, _CHECKED_ROWS = 16, 4

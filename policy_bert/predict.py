@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from policy_bert.classifier import PolicyClassifier, Prediction
+from policy_bert.classifier_options import add_classifier_options, load_chosen_classifier
 from policy_bert.command import ArgumentParser, positive_int, run_command
 from policy_bert.errors import DataError
 from policy_bert.output_rows import OutputOptions, rows_of, scan_input, scored_windows, windows_of
@@ -37,18 +38,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("file", help="one sentence a line (.txt or any other), a .csv, .tsv, .jsonl, .xlsx or .parquet; - is stdin")
     add("-o", "--output", metavar="FILE", help="written when complete; a killed run is continued by the same command")
     add("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}; default: by the output's extension, tsv on stdout")
-    add("--model", metavar="FOLDER_OR_HUB_ID", help="default: the classifier in the package")
-    add("--revision", help="commit, tag or branch of a hub id")
     add("--top-k", type=positive_int, default=1, metavar="K", help="best classes to name: the first, and K-1 "
         "runners-up in the column alternatives as name:0.1234|name:0.0567")  # fmt: skip
     add("--all-scores", action="store_true", help="add every class's probability")
-    add("--batch-size", type=positive_int, metavar="N", help="sentences in a batch; default: by a budget of tokens")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    add("--engine", choices=("auto", "onnx", "torch"), default="auto", help="auto: ONNX where there is no GPU to use")
-    add("--threads", type=positive_int, metavar="N", help="processor cores; default: all that are available")
     add("--text-column", metavar="NAME", help="the column of a table; default: text, sentence, 句子, 文本 or 内容")
     add("--encoding", default="auto", help="of text files; default: found out")
     add("--restart", action="store_true", help="throw away an unfinished run of the same output")
+    add_classifier_options(parser)
     return parser.parse_args(argv)
 
 
@@ -65,13 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise DataError(f"{options.format} is no text for standard output; name a file with -o")
     source = JobInput(arguments.file, arguments.text_column, arguments.encoding)
     source.check()
-    classifier = PolicyClassifier.from_pretrained(
-        arguments.model,
-        revision=arguments.revision,
-        engine=arguments.engine,
-        device=arguments.device,
-        threads=arguments.threads,
-    )
+    classifier = load_chosen_classifier(arguments)
     if output is None:
         score_to_stream(classifier, source, sys.stdout, options, arguments.batch_size)
     elif output.exists() and not output.is_file():  # a device or a named pipe

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.onnx_model import QuantizedMatrix, joined_attention
+from policy_bert.bert_weights import QuantizedMatrix, joined_attention
 
 _WEIGHT_STEPS, _INPUT_STEPS = 63, 255
 _INPUT_CLIPS = np.linspace(0.2, 1.0, 17)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,14 @@ from typing import Any
 
 from policy_bert.checkpoint import checkpoint_digest
 from policy_bert.classifier import PolicyClassifier
+from policy_bert.durable_files import (
+    file_digest,
+    file_stamp,
+    locked,
+    naming_disk_errors,
+    sync_folder,
+    write_durably,
+)
 from policy_bert.engines import WINDOW_SENTENCES
 from policy_bert.errors import DataError
 from policy_bert.output_rows import InputScan, OutputOptions, rows_of, scan_input, scored_windows, windows_of
@@ -84,18 +91,18 @@ def score_to_file(
     """
     output = Path(os.path.realpath(output))
     folder = output.with_name(output.name + ".parts")
-    with _naming_disk_errors(output):
+    with naming_disk_errors(output):
         folder.mkdir(exist_ok=True)
         _refuse_foreign_files(folder)
-        with _locked(folder):
+        with locked(folder / _LOCK_FILE):
             if restart:
                 _remove_parts(folder)
             source = _spooled(source, folder)
-            before = _stamp(source.path)
+            before = file_stamp(source.path)
             scan = _begin(folder, output, _manifest(classifier, source, options, batch_size), classifier, source)
             options = replace(options, truncated=scan.truncated)
             _score_parts(classifier, source, folder, options, batch_size, scan.sentences)
-            if _stamp(source.path) != before:
+            if file_stamp(source.path) != before:
                 raise DataError(f"{source.path}: changed while it was scored; run again with --restart")
             _assemble(folder, output, options, options.columns(classifier.scheme), scan.sentences)
             shutil.rmtree(folder)
@@ -108,7 +115,7 @@ def _manifest(
     """What parts depend on; a run continues only parts of an equal one."""
     return {
         "version": _PARTS_VERSION,
-        "input_sha256": _file_digest(Path(source.path)),
+        "input_sha256": file_digest(Path(source.path)),
         "model_sha256": checkpoint_digest(classifier.checkpoint),
         "settings": {
             **asdict(options),
@@ -140,7 +147,7 @@ def _begin(
     except DataError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    _write_durably(path, json.dumps({**manifest, "scan": asdict(scan)}, ensure_ascii=False, indent=2) + "\n")
+    write_durably(path, json.dumps({**manifest, "scan": asdict(scan)}, ensure_ascii=False, indent=2) + "\n")
     return scan
 
 
@@ -200,7 +207,7 @@ def _score_parts(
     ):
         for index, (window, scored) in enumerate(scored_parts, done):
             rows = rows_of(classifier, window, scored, options)
-            _write_durably(_part(folder, index), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            write_durably(_part(folder, index), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
             progress.advance(len(window))
 
 
@@ -217,7 +224,7 @@ def _assemble(folder: Path, output: Path, options: OutputOptions, columns: tuple
         if count != total:
             raise DataError(f"{folder}: expected {total} rows in its parts, found {count}; start over with --restart")
     os.replace(complete, output)
-    _sync_folder(output.parent)
+    sync_folder(output.parent)
 
 
 def _part(folder: Path, index: int) -> Path:
@@ -233,64 +240,3 @@ def _spooled(source: JobInput, folder: Path) -> JobInput:
         shutil.copyfileobj(stream, copy, 1 << 20)
     os.replace(partial, folder / _SPOOL_FILE)
     return replace(source, path=str(folder / _SPOOL_FILE))
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
-
-
-def _write_durably(path: Path, text: str) -> None:
-    """Put a file under its name only when its bytes are on the disk."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows opens no folders
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep a second run of the same output out; the system frees the lock of a killed one."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with (folder / _LOCK_FILE).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"{folder}: another run is writing this output; wait for it to end") from None
-        yield
-
-
-@contextlib.contextmanager
-def _naming_disk_errors(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"{output}: cannot write: {reason}; mend that and run the same command to continue") from error

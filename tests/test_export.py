@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_bert import export, onnx_files
+from policy_bert.bert_weights import BertShape
 from policy_bert.checkpoint import check_checkpoint
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.command import run_command
 from policy_bert.errors import CheckpointError, DataError
 from policy_bert.export import export_onnx, sentences_of_file, sentences_of_run
 from policy_bert.int8_search import GateSentences
-from policy_bert.onnx_model import BertShape
 from policy_bert.quantization import Gate, compare_labels, exclusions, matrix_names, quantize_matrix
 
 
