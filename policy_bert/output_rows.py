@@ -11,7 +11,6 @@ from typing import Any
 
 from policy_bert.batching import SentenceTokenizer
 from policy_bert.classifier import PolicyClassifier, WindowScores
-from policy_bert.engines import WINDOW_SENTENCES
 from policy_bert.labels import LabelScheme
 from policy_bert.rows import InputSentence
 
@@ -58,14 +57,14 @@ class OutputOptions:
         return [f"score:{name}" if name in taken else name for name in scheme.names]
 
 
-def windows_of(sentences: Iterable[InputSentence]) -> Iterator[Window]:
-    """Windows of at most `WINDOW_SENTENCES` sentences and about two million characters."""
+def windows_of(sentences: Iterable[InputSentence], most_sentences: int) -> Iterator[Window]:
+    """Windows of so many sentences at most, such as `Engine.window_sentences`, and about two million characters."""
     window: Window = []
     characters = 0
     for sentence in sentences:
         window.append(sentence)
         characters += len(sentence.text)
-        if len(window) == WINDOW_SENTENCES or characters >= _WINDOW_CHARACTERS:
+        if len(window) == most_sentences or characters >= _WINDOW_CHARACTERS:
             yield window
             window, characters = [], 0
     if window:

@@ -199,7 +199,8 @@ def _tables(classifier: PolicyClassifier, source: Path, settings: RowSettings, s
     sentences = read_sentences(source, settings.text_column, settings.encoding)
     rows: list[dict[str, Any]] = []
     characters = 0
-    with contextlib.closing(scored_windows(classifier, windows_of(sentences), settings.batch_size)) as parts:
+    windows = windows_of(sentences, classifier.engine.window_sentences)
+    with contextlib.closing(scored_windows(classifier, windows, settings.batch_size)) as parts:
         for window, scored in parts:
             for row in rows_of(classifier, window, scored, settings.options()):
                 rows.append(row | {SOURCE_COLUMN: str(source)})

@@ -91,10 +91,9 @@ def score_to_stream(
     if source.is_rereadable:
         scan = scan_input(classifier.tokenizer, source.sentences())
         total, options = scan.sentences, replace(options, truncated=scan.truncated)
+    windows = windows_of(source.sentences(), classifier.engine.window_sentences)
     with contextlib.ExitStack() as stack:
-        scored_parts = stack.enter_context(
-            contextlib.closing(scored_windows(classifier, windows_of(source.sentences()), batch_size))
-        )
+        scored_parts = stack.enter_context(contextlib.closing(scored_windows(classifier, windows, batch_size)))
         progress = stack.enter_context(Progress(total))
         writer = None
         for window, scored in scored_parts:

@@ -23,7 +23,6 @@ from policy_bert.durable_files import (
     sync_folder,
     write_durably,
 )
-from policy_bert.engines import WINDOW_SENTENCES
 from policy_bert.errors import DataError
 from policy_bert.output_rows import InputScan, OutputOptions, rows_of, scan_input, scored_windows, windows_of
 from policy_bert.progress import Progress
@@ -123,7 +122,7 @@ def _manifest(
             "text_column": source.text_column,
             "encoding": source.encoding,
             "engine": type(classifier.engine).__name__,
-            "window_sentences": WINDOW_SENTENCES,
+            "window_sentences": classifier.engine.window_sentences,
         },
     }
 
@@ -199,7 +198,7 @@ def _score_parts(
     done = 0
     while _part(folder, done).exists():
         done += 1
-    windows = windows_of(source.sentences())
+    windows = windows_of(source.sentences(), classifier.engine.window_sentences)
     skipped = sum(len(window) for window in islice(windows, done))
     with (
         Progress(total, done=skipped) as progress,

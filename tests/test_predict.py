@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from policy_bert.classifier import PolicyClassifier, softmax
 from policy_bert.command import run_command
+from policy_bert.engines import OnnxEngine
 from policy_bert.errors import CheckpointError, UserError
 from policy_bert.labels import LabelScheme, scheme_from_names
 from policy_bert.output_rows import OutputOptions, scan_input, windows_of
@@ -222,7 +223,7 @@ def test_tables_are_read_by_a_named_column(run: Callable, text_file: Path, tmp_p
 def test_standard_input_is_read_and_a_late_long_line_is_named(
     run: Callable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("policy_bert.output_rows.WINDOW_SENTENCES", 2)
+    monkeypatch.setattr(OnnxEngine, "window_sentences", 2)
     monkeypatch.setattr("logging.Logger.propagate", True, raising=False)
     text = "甲\n乙\n丙\n" + "数" * 100 + "\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -332,10 +333,9 @@ def test_a_reader_that_leaves_and_ctrl_c_end_quietly(shared_checkpoint: Path, tm
 
 
 def test_windows_are_bounded_in_sentences_and_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policy_bert.output_rows.WINDOW_SENTENCES", 3)
     monkeypatch.setattr("policy_bert.output_rows._WINDOW_CHARACTERS", 10)
     sentences = [InputSentence(line, "字" * size) for line, size in enumerate([1, 1, 1, 1, 20, 1, 9, 1])]
-    assert [len(window) for window in windows_of(sentences)] == [3, 2, 2, 1]
+    assert [len(window) for window in windows_of(sentences, 3)] == [3, 2, 2, 1]
 
 
 def test_a_scan_counts_and_finds_the_one_text_that_is_too_long(classifier: PolicyClassifier) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from conftest import SENTENCES
 
-from policy_bert import output_rows, scoring_job
+from policy_bert import scoring_job
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.durable_files import locked
+from policy_bert.engines import OnnxEngine
 from policy_bert.errors import DataError
 from policy_bert.output_rows import OutputOptions
 from policy_bert.scoring_job import JobInput, score_to_file
@@ -32,7 +33,7 @@ def classifier(shared_checkpoint: Path) -> PolicyClassifier:
 
 @pytest.fixture(autouse=True)
 def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_rows, "WINDOW_SENTENCES", 4)
+    monkeypatch.setattr(OnnxEngine, "window_sentences", 4)
 
 
 @pytest.fixture
