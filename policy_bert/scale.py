@@ -23,7 +23,7 @@ from policy_bert.errors import DataError
 from policy_bert.parquet_scoring import ModelChoice, RowSettings, ScoredFile, make_stamp, read_stamp
 from policy_bert.progress import Progress
 
-MANIFEST_FILE = "manifest.json"
+MANIFEST_FILE = "_manifest.json"  # readers of Parquet folders pass over names that begin so
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")  # what is taken from a folder
 
 log = logging.getLogger("policy_bert.scale")

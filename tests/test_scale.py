@@ -183,7 +183,7 @@ def test_job_goes_on_where_it_stopped_and_refuses_to_mix(tmp_path, shared_checkp
     assert run_command(main, command) == 0
     assert capsys.readouterr().out == ""
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "a.txt.parquet", "b.txt.parquet", "c.txt.parquet", "manifest.json",
+        "_manifest.json", "a.txt.parquet", "b.txt.parquet", "c.txt.parquet",
     ]  # fmt: skip
     assert run_command(main, [*command, "--top-k", "2"]) == 2
     assert "scored with another settings" in capsys.readouterr().err
@@ -209,7 +209,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, shared_checkpoint, monk
     ("prepare", "message"),
     [
         (lambda out: out.write_text("x"), "cannot write the folder"),
-        (lambda out: write_lines(out / "manifest.json", ["{"]), "expected the manifest"),
+        (lambda out: write_lines(out / "_manifest.json", ["{"]), "expected the manifest"),
         (lambda out: write_lines(out / "a.txt.parquet", ["mine"]), "not written by this command"),
     ],
 )
@@ -287,6 +287,7 @@ def test_two_workers_lose_and_double_no_row_when_one_is_killed(tmp_path, shared_
         table = pq.read_table(output / f"{name}.parquet")
         assert table.column("line").to_pylist() == list(range(1, count + 1))
         assert table.column("source").unique().to_pylist() == [str(tmp_path / "in" / name)]
-    assert sorted(path.name for path in output.iterdir()) == ["manifest.json", *(f"{name}.parquet" for name in counts)]
-    assert json.loads((output / "manifest.json").read_text())["model_sha256"] == checkpoint_digest(shared_checkpoint)
+    assert sorted(path.name for path in output.iterdir()) == ["_manifest.json", *(f"{name}.parquet" for name in counts)]
+    assert pq.read_table(output).num_rows == sum(counts.values())
+    assert json.loads((output / "_manifest.json").read_text())["model_sha256"] == checkpoint_digest(shared_checkpoint)
     assert read_stamp(output / "part0.txt.parquet")["bytes"] == (tmp_path / "in" / "part0.txt").stat().st_size
