@@ -16,7 +16,7 @@ from policy_bert.checkpoint import ONNX_FILE, WEIGHTS_FILE
 from policy_bert.errors import CheckpointError, UserError
 
 EngineName = Literal["auto", "onnx", "torch"]
-WINDOW_SENTENCES = 4096
+_CPU_WINDOW_SENTENCES = 4096
 # A window of few tokens is split for this many cores, however many there are: batches, and so the last digit of a
 # score, must not depend on the machine.
 _CPU_SHARES = 4
@@ -61,7 +61,7 @@ class OnnxEngine:
     """ONNX Runtime on the CPU: one single-threaded run a core, which scales better than threads inside a run."""
 
     shares = _CPU_SHARES
-    window_sentences = WINDOW_SENTENCES
+    window_sentences = _CPU_WINDOW_SENTENCES
     tokenizer_threads = 1  # all cores are busy with inference
 
     def __init__(self, folder: Path, threads: int | None = None, graph: Path | None = None) -> None:
@@ -146,7 +146,7 @@ class TorchEngine:
         self.workers = _CUDA_WORKERS if on_cuda else 1
         self.token_budget = _CUDA_TOKEN_BUDGET if on_cuda else TOKEN_BUDGET
         self.shares = 1 if on_cuda else _CPU_SHARES
-        self.window_sentences = _CUDA_WINDOW_SENTENCES if on_cuda else WINDOW_SENTENCES
+        self.window_sentences = _CUDA_WINDOW_SENTENCES if on_cuda else _CPU_WINDOW_SENTENCES
         self.tokenizer_threads = min(threads or available_cores(), _MOST_TOKENIZER_THREADS) if on_cuda else 1
         if on_cuda and torch.cuda.is_bf16_supported():
             model = model.to(torch.bfloat16)
