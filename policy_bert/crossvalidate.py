@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ def crossvalidate(
     Raises:
         UserError: The folder holds another configuration's scores, or corpus or base model cannot be had.
     """
-    _claim(output, dump_config(config) + f"folds: {folds}\nshare: {share}\n")
+    # What calibration the configuration names plays no part: it is found here.
+    _claim(output, dump_config(replace(config, calibration=())) + f"folds: {folds}\nshare: {share}\n")
     data = load_training_data(config.data, config.split)
     find_base(config.model)  # before any work, one clear error
     plan = list(plan_folds(data, folds, repeats, share, config.split.seed))

@@ -13,8 +13,9 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from policy_bert.checkpoint import SHIPPED_ADAPTED, SHIPPED_ENCODER, find_checkpoint
-from policy_bert.errors import CheckpointError, ConfigError
+from policy_bert.errors import CheckpointError
 from policy_bert.hardware import training_attention
+from policy_bert.head import make_linear, standard_copy
 from policy_bert.labels import LabelScheme
 from policy_bert.settings import ModelConfig
 from policy_bert.vocabulary import build_tokenizer
@@ -61,7 +62,7 @@ def load_tokenizer(config: ModelConfig, base: Path | None, sentences: Sequence[s
 def load_classifier(
     config: ModelConfig, base: Path | None, scheme: LabelScheme, vocabulary_size: int, seed: int
 ) -> PreTrainedModel:
-    """A sequence classifier over the base model for the scheme's classes, in float32.
+    """A sequence classifier over the base model for the scheme's classes, in float32, its head linear if it is a BERT.
 
     Its head is new, unless the base is a classifier with the same class names. The same seed gives the same weights.
 
@@ -86,7 +87,7 @@ def load_classifier(
             ),
             attn_implementation=training_attention(),
         )
-        return add_pooling_layer(random, seed) if config.pooling_layer else random
+        return _with_head(random, config, seed, new=True)
     try:
         model = AutoModelForSequenceClassification.from_pretrained(
             base,
@@ -101,9 +102,17 @@ def load_classifier(
         raise CheckpointError(
             f"{base}: cannot load the base model: {str(error).splitlines()[0]}; {WAYS_OUT}"
         ) from error
-    if _class_names(base) != list(scheme.names):
+    new = _class_names(base) != list(scheme.names)
+    if new:
         _renew_head(model)
-    return add_pooling_layer(model, seed) if config.pooling_layer else model
+    return _with_head(model, config, seed, new)
+
+
+def _with_head(model: PreTrainedModel, config: ModelConfig, seed: int, new: bool) -> PreTrainedModel:
+    if config.pooling_layer:
+        model = add_pooling_layer(model, seed)
+    make_linear(model, new)
+    return model
 
 
 def _class_names(base: Path) -> list[str]:
@@ -133,44 +142,21 @@ def add_pooling_layer(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     deeper = BertForSequenceClassification._from_config(config, attn_implementation=training_attention())
     deeper.load_state_dict(model.state_dict(), strict=False)
     layer: Any = deeper.bert.encoder.layer[-1]
-    pooler: Any = deeper.bert.pooler
     identity = torch.eye(config.hidden_size)
     with torch.no_grad():
         layer.attention.self.value.weight.copy_(identity)
         layer.attention.output.dense.weight.copy_(POOLED_MEAN_SCALE * identity)
         layer.output.dense.weight.zero_()
-        pooler.dense.weight.copy_(0.5 * identity)
     return deeper
 
 
-def check_temperatures(temperatures: Sequence[float], classes: int) -> None:
-    """Refuse temperatures that are not one a class, with a `ConfigError`: they belong to their label scheme."""
-    if len(temperatures) != classes:
-        raise ConfigError(
-            f"temperatures: expected {classes}, one a class, found {len(temperatures)}; drop those of another scheme "
-            "with --set temperatures=[]"
-        )
-
-
-def fold_temperatures(model: PreTrainedModel, temperatures: Sequence[float]) -> None:
-    """Centre the head's logits and divide each by its class's temperature, so that every loader gets calibrated scores.
-
-    Raises:
-        ConfigError: There are not as many temperatures as classes.
-    """
-    head: Any = model.classifier
-    check_temperatures(temperatures, len(head.bias))
-    divisors = torch.tensor(temperatures, dtype=head.bias.dtype)
-    with torch.no_grad():
-        head.weight.copy_((head.weight - head.weight.mean(dim=0)) / divisors[:, None])
-        head.bias.copy_((head.bias - head.bias.mean()) / divisors)
-
-
 def save_in_half(model: PreTrainedModel, folder: Path) -> None:
-    """Write weights in float16, and a configuration that has every loader compute in float32; `model` stays float32."""
+    """Write weights in float16, and a configuration that has every loader compute in float32; `model` stays as it is.
+
+    A linear head is written as BERT's own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    model.half().save_pretrained(folder)
-    model.float()
+    standard_copy(model).half().save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     settings.pop("torch_dtype", None)

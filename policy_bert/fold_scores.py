@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.calibration import calibrate, fit_temperatures
+from policy_bert.calibration import calibrate, fit_calibration
 from policy_bert.labels import LabelScheme
 from policy_bert.measures import accuracy, class_report, confusion_matrix, log_loss, macro_f1, top_k_accuracy
 from policy_bert.statistics import (
@@ -51,7 +51,7 @@ class SystemSummary:
     Attributes:
         system: Its name.
         figures: By the names in `FIGURES`.
-        temperatures: Of the classes, fitted on all out-of-fold scores.
+        calibration: The slopes of `policy_bert.calibration`, fitted on all out-of-fold scores.
         pooled_calibration_error: Over the calibrated scores of all repeats together: as many times the rows in a bin,
             so less of it is the noise of counting than in the figure of a repeat.
         main_less_this: The main system's macro-F1 less this one's, by the corrected resampled t-test.
@@ -61,7 +61,7 @@ class SystemSummary:
 
     system: str
     figures: dict[str, Interval]
-    temperatures: list[float]
+    calibration: list[float]
     pooled_calibration_error: float
     main_less_this: Difference | None
     main_less_this_bootstrap: Difference | None
@@ -78,8 +78,8 @@ def summarise(
     """One summary a system, the main one first.
 
     All figures are of calibrated scores, as a checkpoint ships, and out of fold twice over: each fold's scores are
-    calibrated by temperatures fitted on the other folds of its own repeat, so neither weights nor temperatures have
-    seen its sentences.
+    calibrated by what the other folds of its own repeat say, so neither weights nor calibration have seen its
+    sentences.
 
     Args:
         systems: All on the same folds.
@@ -89,7 +89,7 @@ def summarise(
         main: The system that the others are compared with.
     """
     ordered = sorted(systems, key=lambda system: system.system != main)
-    fitted = {system.system: _temperatures(system, labels) for system in ordered}
+    fitted = {system.system: _calibration(system, labels) for system in ordered}
     ordered = [_calibrated(system, labels) for system in ordered]
     per_fold = {system.system: _figures_by_fold(system, labels, len(scheme)) for system in ordered}
     summaries = []
@@ -117,8 +117,9 @@ def summarise(
     return summaries
 
 
-def _temperatures(system: FoldScores, labels: NDArray[np.int64]) -> list[float]:
-    return [float(t) for t in fit_temperatures(np.concatenate(system.scores), labels[np.concatenate(system.tests)])]
+def _calibration(system: FoldScores, labels: NDArray[np.int64]) -> list[float]:
+    slopes = fit_calibration(np.concatenate(system.scores), labels[np.concatenate(system.tests)])
+    return [round(float(slope), 4) for slope in slopes]
 
 
 def _repeats(system: FoldScores, sentences: int) -> list[list[int]]:
@@ -154,14 +155,14 @@ def _calibration_error(
 
 
 def _calibrated(system: FoldScores, labels: NDArray[np.int64]) -> FoldScores:
-    """Each fold's scores, calibrated by temperatures fitted on the other folds of its repeat."""
+    """Each fold's scores, calibrated by what the other folds of its repeat say."""
     calibrated = []
     for repeat in _repeats(system, len(labels)):
         for number in repeat:
             others = [other for other in repeat if other != number]
             true = labels[np.concatenate([system.tests[other] for other in others])]
-            temperatures = fit_temperatures(np.concatenate([system.scores[other] for other in others]), true)
-            calibrated.append(calibrate(system.scores[number], temperatures).astype(np.float32))
+            slopes = fit_calibration(np.concatenate([system.scores[other] for other in others]), true)
+            calibrated.append(calibrate(system.scores[number], slopes).astype(np.float32))
     return FoldScores(system.system, calibrated, system.tests)
 
 

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from policy_bert.encoder import find_base, load_classifier, load_tokenizer, save_in_half
 from policy_bert.finetuning import finetune
+from policy_bert.head import check_calibration
 from policy_bert.labels import SCHEME_FILE, LabelScheme
 from policy_bert.measures import accuracy, macro_f1
 from policy_bert.settings import FinetuneConfig, RunConfig
@@ -58,8 +59,15 @@ class Recipe:
         self.tokenizer: Tokenizer = load_tokenizer(config.model, self.base, vocabulary_texts)
 
     def initial_model(self, seed: int) -> PreTrainedModel:
-        """The base model with a new head."""
-        return load_classifier(self.config.model, self.base, self.scheme, self.tokenizer.get_vocab_size(), seed)
+        """The base model, its head linear and new unless it knows the scheme's classes.
+
+        Raises:
+            ConfigError: Its head cannot take the configuration's calibration.
+        """
+        model = load_classifier(self.config.model, self.base, self.scheme, self.tokenizer.get_vocab_size(), seed)
+        if self.config.calibration:
+            check_calibration(model, self.config.calibration)
+        return model
 
     def max_length_tokens(self, model: PreTrainedModel) -> int:
         """Where training sentences are cut: the configuration's limit or the model's, whichever is less."""

@@ -201,7 +201,7 @@ class RunConfig:
         train: The phase on the corpus.
         fit_on: `train` fits on the training part and leaves validation and test for measuring; `all` fits on every
             labelled sentence, for a model that ships with the cross-validated figures of its recipe.
-        temperatures: One a class, which divide the centred logits, folded into the head; `crossvalidate` fits them on
+        calibration: The slopes of `policy_bert.calibration`, folded into the head; `crossvalidate` fits them on
             out-of-fold scores. Empty for none.
         output: The run folder; a run found there unfinished is resumed.
         seed: Of weights, order and dropout.
@@ -214,10 +214,6 @@ class RunConfig:
     self_training: SelfTrainingConfig | None = None
     train: FinetuneConfig = field(default_factory=FinetuneConfig)
     fit_on: Literal["train", "all"] = "train"
-    temperatures: tuple[float, ...] = ()
+    calibration: tuple[float, ...] = ()
     output: str = "runs/train"
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        for value in self.temperatures:
-            require_positive(temperatures=value)

@@ -14,8 +14,9 @@ from transformers import PreTrainedModel
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import check_temperatures, fold_temperatures, quiet_transformers
+from policy_bert.encoder import quiet_transformers
 from policy_bert.errors import UserError
+from policy_bert.head import fold_calibration
 from policy_bert.model_card import write_model_card
 from policy_bert.recipe import Recipe
 from policy_bert.settings import RunConfig
@@ -49,8 +50,6 @@ def train(config: RunConfig, restart: bool = False) -> Path:
         _claim(run, config, restart)
     state.wait_for_everyone()
     data = load_training_data(config.data, config.split)
-    if config.temperatures:
-        check_temperatures(config.temperatures, len(data.scheme))
     split = _split(data, config) if config.fit_on == "train" else None
     train_part = data.sentences.subset(split.train) if split else data.sentences
     train_groups = data.groups[split.train] if split else data.groups
@@ -63,8 +62,8 @@ def train(config: RunConfig, restart: bool = False) -> Path:
     checkpoints = run / CHECKPOINTS
     model = recipe.adapt(checkpoints, config.seed)
     history = recipe.fit(model, train_part, train_groups, checkpoints / "fit", config.seed, validation)
-    if config.temperatures:
-        fold_temperatures(model, config.temperatures)
+    if config.calibration:
+        fold_calibration(model, config.calibration)
     if state.is_main_process:
         _write_run(run, config, model, recipe, data, split, history)
     state.wait_for_everyone()

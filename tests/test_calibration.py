@@ -1,9 +1,12 @@
-"""Temperatures undo what is known to be wrong with scores, and change nothing where nothing is."""
+"""Calibration undoes what is known to be wrong with confidences, and never changes a predicted class."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from policy_bert.calibration import calibrate, fit_temperatures
+from policy_bert.calibration import CENTRES, calibrate, fit_calibration
+from policy_bert.measures import log_loss
 from policy_bert.statistics import expected_calibration_error
 
 CLASSES, ROWS = 6, 6000
@@ -27,27 +30,33 @@ def error(scores, labels):
     return expected_calibration_error(scores.max(axis=1), scores.argmax(axis=1) == labels)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 3.0, 0.5])
-def test_a_common_temperature_is_found_again(sample, temperature):
+@pytest.mark.parametrize("distortion", [lambda z: z / 2, lambda z: 2 * z, np.cbrt, lambda z: z + z**3 / 20])
+def test_an_increasing_distortion_of_the_logits_is_undone(sample, distortion):
     logits, labels = sample
-    found = fit_temperatures(softmax(logits / temperature), labels)
-    np.testing.assert_allclose(found, 1.0 / temperature, rtol=0.12)
-
-
-def test_classes_too_sure_of_themselves_are_set_right(sample):
-    logits, labels = sample
-    # half the classes' logits twice and half of them half as large, as a model that is surest where labels are noisiest
-    factors = np.array([2.0, 2.0, 2.0, 0.5, 0.5, 0.5])
-    wrong = softmax(logits * factors)
+    wrong = softmax(distortion(logits))
     half = np.arange(ROWS) % 2 == 0
-    mended = calibrate(wrong[~half], fit_temperatures(wrong[half], labels[half]))
-    one = fit_temperatures(wrong[half], labels[half], penalty=1e6)
-    assert one.std() < 1e-3
+    mended = calibrate(wrong[~half], fit_calibration(wrong[half], labels[half]))
+    assert error(wrong[~half], labels[~half]) > 0.04
     assert error(mended, labels[~half]) < 0.03
-    assert error(mended, labels[~half]) < error(calibrate(wrong[~half], one), labels[~half])
+    assert log_loss(labels[~half], mended) < log_loss(labels[~half], wrong[~half])
 
 
-def test_calibrated_scores_are_probabilities_and_ones_change_nothing(sample):
-    scores = softmax(sample[0])
-    np.testing.assert_allclose(calibrate(scores, np.ones(CLASSES)), scores, atol=1e-9)
-    np.testing.assert_allclose(calibrate(scores, np.full(CLASSES, 2.5)).sum(axis=1), 1.0)
+def test_a_heavy_penalty_leaves_little_but_a_temperature(sample):
+    logits, labels = sample
+    slopes = fit_calibration(softmax(2 * logits), labels, penalty=1e4)
+    assert np.ptp(slopes[:-1]) < 0.01
+    assert np.abs(calibrate(softmax(2 * logits), slopes) - softmax(logits)).mean() < 0.01
+
+
+@given(
+    st.lists(st.lists(st.floats(0.001, 1.0), min_size=4, max_size=4), min_size=1, max_size=8),
+    st.lists(st.floats(0.01, 5.0), min_size=len(CENTRES), max_size=len(CENTRES)),
+)
+def test_the_order_of_the_classes_is_kept(rows, slopes):
+    scores = np.array(rows)
+    scores /= scores.sum(axis=1, keepdims=True)
+    calibrated = calibrate(scores, slopes)
+    np.testing.assert_allclose(calibrated.sum(axis=1), 1.0)
+    for before, after in zip(scores, calibrated, strict=True):
+        ordered = np.argsort(before, kind="stable")
+        assert (np.diff(after[ordered]) >= -1e-12).all()

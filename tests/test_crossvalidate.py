@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small import run_config, write_config
 
+from policy_bert.calibration import CENTRES
 from policy_bert.crossvalidate import crossvalidate, main
 from policy_bert.errors import UserError
 from policy_bert.fold_scores import FoldScores, markdown_table, summarise
@@ -34,7 +35,7 @@ def test_all_systems_are_scored_on_every_sentence_of_every_repeat(finished):
         np.testing.assert_allclose(np.concatenate(rows).sum(axis=1), 1.0, atol=1e-5)
 
 
-def test_the_summary_has_intervals_tests_and_temperatures(finished):
+def test_the_summary_has_intervals_tests_and_a_calibration(finished):
     _, output = finished
     summaries = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     assert summaries[0]["system"] == "recipe"
@@ -43,8 +44,8 @@ def test_the_summary_has_intervals_tests_and_temperatures(finished):
         figure = summary["figures"]["macro_f1"]
         assert 0 <= figure["value"] <= 1
         assert figure["low"] <= figure["value"] <= figure["high"]
-        assert len(summary["temperatures"]) == 3
-        assert min(summary["temperatures"]) > 0
+        assert len(summary["calibration"]) == len(CENTRES)
+        assert min(summary["calibration"]) > 0
     assert all(0 <= summary["main_less_this"]["p_value"] <= 1 for summary in summaries[1:])
 
 

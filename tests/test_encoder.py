@@ -10,12 +10,11 @@ from small import corpus_lines
 from policy_bert.encoder import (
     add_pooling_layer,
     find_base,
-    fold_temperatures,
     load_classifier,
     load_tokenizer,
     save_in_half,
 )
-from policy_bert.errors import CheckpointError, ConfigError
+from policy_bert.errors import CheckpointError
 from policy_bert.finetuning import layer_groups
 from policy_bert.labels import scheme_from_names
 from policy_bert.settings import EncoderConfig, ModelConfig
@@ -71,18 +70,6 @@ def test_stored_in_half_and_computed_in_single(model, tmp_path):
     assert loaded.dtype == torch.float32 == next(model.parameters()).dtype
     assert (tmp_path / "model.safetensors").stat().st_size < 2.5 * sum(p.numel() for p in model.parameters())
     assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["id2label"]["0"] == "甲"
-
-
-def test_temperatures_divide_the_centred_logits(model):
-    ids = torch.randint(5, 300, (2, 9))
-    with torch.no_grad():
-        before = model(ids).logits
-        centred = before - before.mean(dim=1, keepdim=True)
-        temperatures = [2.0 + number for number in range(before.shape[1])]
-        fold_temperatures(model, temperatures)
-        torch.testing.assert_close(model(ids).logits, centred / torch.tensor(temperatures))
-    with pytest.raises(ConfigError, match="one a class"):
-        fold_temperatures(model, [1.0])
 
 
 def test_the_package_holds_the_compact_encoder():

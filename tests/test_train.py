@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from small import ROOT, run_config, write_config
+from small import ROOT, corpus_lines, run_config, write_config
 
+from policy_bert.calibration import WIDTHS, calibrate
 from policy_bert.checkpoint import check_checkpoint
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.corpus import load_corpus
@@ -98,21 +99,33 @@ def test_an_unfinished_run_of_another_configuration_is_not_continued(tmp_path):
 
 
 def test_fit_on_all_leaves_no_split_to_be_measured_on(tmp_path):
-    run = train(run_config(tmp_path, fit_on="all", temperatures=[2.0, 2.0, 2.0]))
+    run = train(run_config(tmp_path, fit_on="all"))
     assert not (run / "split.json").exists()
 
 
-def test_temperatures_are_folded_into_the_head(tmp_path):
-    sharp = weights(train(run_config(tmp_path, adaptation=None)))["classifier.weight"]
-    both = {"temperatures": [2.0, 4.0, 1.0], "output": str(tmp_path / "soft")}
-    soft = weights(train(run_config(tmp_path, adaptation=None, **both)))["classifier.weight"]
-    centred = (sharp - sharp.mean(axis=0)) / np.array([[2.0], [4.0], [1.0]])
-    np.testing.assert_allclose(soft, centred, rtol=1e-2, atol=1e-4)
+SLOPES = (0.4, 0.5, 0.6, 0.2, 0.3, 0.9, 1.4, 1.2, 0.8, 0.1)
+WIDE = {"scratch": {
+    "layers": 1, "hidden": 32, "heads": 2, "intermediate": 32, "vocabulary_size": 400, "max_length_tokens": 48,
+}}  # fmt: skip
 
 
-def test_temperatures_of_another_scheme_are_refused_before_any_training(tmp_path):
-    config = run_config(tmp_path, temperatures=[1.0, 1.0])
-    with pytest.raises(ConfigError, match=r"expected 3, one a class, found 2.*temperatures=\[\]"):
+def test_the_calibration_is_folded_into_the_head(tmp_path):
+    sentences = [text for text, _ in corpus_lines()]
+    changes = {"adaptation": None, "model": WIDE}
+    plain = train(run_config(tmp_path, **changes, output=str(tmp_path / "plain")))
+    bent = train(run_config(tmp_path, **changes, calibration=SLOPES))
+    scores = [PolicyClassifier.from_pretrained(run, engine="torch").scores(sentences) for run in (plain, bent)]
+    np.testing.assert_allclose(scores[1], calibrate(scores[0], SLOPES), atol=5e-3)
+    steps = weights(bent)["classifier.weight"][0]
+    np.testing.assert_allclose(steps, np.pad(np.multiply(SLOPES, WIDTHS), (0, 32 - len(SLOPES))), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("calibration", "message"), [(SLOPES, "3 classes need 30 units"), ((1.0, 1.0), "expected 10 slopes")]
+)
+def test_a_calibration_that_does_not_fit_is_refused_before_any_training(tmp_path, calibration, message):
+    config = run_config(tmp_path, calibration=calibration)
+    with pytest.raises(ConfigError, match=message):
         train(config)
     assert not list(Path(config.output).rglob("*.safetensors"))
 
@@ -138,7 +151,7 @@ def test_every_switch_of_the_recipe_trains(tmp_path):
 
 
 def test_several_fits_leave_the_mean_of_their_weights(tmp_path):
-    tree = {"average_fraction": 0.0, "epochs": 1}
+    tree, name = {"average_fraction": 0.0, "epochs": 1}, "bert.encoder.layer.0.output.dense.weight"
     both = weights(
         train(run_config(tmp_path, adaptation=None, train={**tree, "fits": 2}, output=str(tmp_path / "both")))
     )
@@ -150,9 +163,9 @@ def test_several_fits_leave_the_mean_of_their_weights(tmp_path):
     for seed in (0, 1):
         model = recipe.adapt(tmp_path / "none", config.seed)
         recipe.fit(model, part, data.groups[split.train], tmp_path / "none", seed, keep_checkpoints=False)
-        models.append(model.classifier.weight.detach().numpy())
+        models.append(model.state_dict()[name].detach().numpy())
     assert np.abs(models[0] - models[1]).max() > 1e-4
-    np.testing.assert_allclose(both["classifier.weight"], (models[0] + models[1]) / 2, rtol=2e-3, atol=2e-5)
+    np.testing.assert_allclose(both[name], (models[0] + models[1]) / 2, rtol=2e-3, atol=2e-5)
 
 
 def test_the_base_teaches_what_it_scores(tmp_path):
