@@ -31,15 +31,9 @@ def make_linear(model: PreTrainedModel, new: bool) -> None:
     """
     if not isinstance(model, BertForSequenceClassification):
         return
-    pooler: Any = model.bert.pooler
-    with torch.no_grad():
-        if not new:
-            weight, bias = _logits_of_cls(model)
-            model.classifier.weight.copy_(weight / POOLED_SCALE)
-            model.classifier.bias.copy_(bias)
-        pooler.dense.weight.copy_(POOLED_SCALE * torch.eye(model.config.hidden_size))
-        pooler.dense.bias.zero_()
-    pooler.activation = torch.nn.Identity()
+    classifier = model.classifier
+    logits = (classifier.weight * POOLED_SCALE, classifier.bias) if new else _logits_of_cls(model)
+    _read_cls(model, *logits, POOLED_SCALE, torch.nn.Identity())
 
 
 def check_calibration(model: PreTrainedModel, slopes: Sequence[float]) -> None:
@@ -85,19 +79,19 @@ def standard_copy(model: PreTrainedModel) -> PreTrainedModel:
     """A copy of the model, with BERT's own head where its head is linear."""
     stored = copy.deepcopy(model)
     if _is_linear(stored):
-        _fold_nothing(stored)
+        _read_cls(stored, *_logits_of_cls(stored), _LINEAR_RANGE, torch.nn.Tanh())
     return stored
 
 
-def _fold_nothing(model: Any) -> None:
+def _read_cls(model: Any, weight: torch.Tensor, bias: torch.Tensor, scale: float, activation: torch.nn.Module) -> None:
+    """Have the pooler hand on [CLS] times `scale`, and the classifier make these logits of it."""
     pooler, classifier = model.bert.pooler, model.classifier
     with torch.no_grad():
-        weight, bias = _logits_of_cls(model)
-        pooler.dense.weight.copy_(_LINEAR_RANGE * torch.eye(model.config.hidden_size))
-        pooler.dense.bias.zero_()
-        classifier.weight.copy_(weight / _LINEAR_RANGE)
+        classifier.weight.copy_(weight / scale)
         classifier.bias.copy_(bias)
-    pooler.activation = torch.nn.Tanh()
+        pooler.dense.weight.copy_(scale * torch.eye(model.config.hidden_size))
+        pooler.dense.bias.zero_()
+    pooler.activation = activation
 
 
 def _is_linear(model: Any) -> bool:
