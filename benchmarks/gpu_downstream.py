@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from policy_bert.classifier import PolicyClassifier
 from policy_bert.encoder import quiet_transformers
@@ -36,9 +37,10 @@ class Downstream:
         config: The recipe; `model.base` is replaced by each encoder.
         text: Files that may hold the sentences with silver labels.
         silver_labels: Their table; None for none.
+        repeats: How many times the corpus is folded anew; of each, the first fold's training part is folded again.
     """
 
-    def __init__(self, config: RunConfig, text: tuple[str, ...], silver_labels: str | None) -> None:
+    def __init__(self, config: RunConfig, text: tuple[str, ...], silver_labels: str | None, repeats: int = 1) -> None:
         quiet_transformers()
         self.config = config
         self.text = text
@@ -52,8 +54,8 @@ class Downstream:
                 silver = None
         self.silver_sentences = len(silver.texts) if silver else 0
         self.data: TrainingData = load_training_data(config.data, config.split, silver)
-        fold = next(plan_folds(self.data, OUTER_FOLDS, 1, 1.0, config.split.seed))
-        self.train = fold.train
+        plan = plan_folds(self.data, OUTER_FOLDS, repeats, 1.0, config.split.seed)
+        self.train = [fold.train for fold in plan if fold.number == 0]
 
     def score(self, base: Path, folder: Path, adapted: bool = False) -> dict[str, Any]:
         """Accuracy and macro-F1 over the inner folds; `folder/adapted` keeps what no corpus label has taught.
@@ -65,10 +67,24 @@ class Downstream:
         """
         started = time.perf_counter()
         recipe = self.recipe(base, adapted)
-        labels = self.data.sentences.labels[self.train]
+        repeats = [self._score_repeat(recipe, train, folder) for train in self.train]
+        return {
+            "accuracy": float(np.mean([one["accuracy"] for one in repeats])),
+            "macro_f1": float(np.mean([one["macro_f1"] for one in repeats])),
+            "repeats": repeats,
+            "silver_sentences": self.silver_sentences,
+            "recipe": asdict(recipe.config),
+            "elapsed_s": time.perf_counter() - started,
+        }
+
+    def _score_repeat(self, recipe: Recipe, train: NDArray[np.int64], folder: Path) -> dict[str, Any]:
+        """Both measures over the inner folds of one outer fold's training part, and macro-F1 in each of them."""
+        labels = self.data.sentences.labels[train]
+        classes = len(self.data.scheme)
         predicted = np.zeros_like(labels)
-        for held_out in stratified_folds(labels, self.data.groups[self.train], INNER_FOLDS, INNER_SEED):
-            part = self.train[np.setdiff1d(np.arange(len(labels)), held_out)]
+        folds = []
+        for held_out in stratified_folds(labels, self.data.groups[train], INNER_FOLDS, INNER_SEED):
+            part = train[np.setdiff1d(np.arange(len(labels)), held_out)]
             model = recipe.adapt(folder, seed=0, keep_checkpoints=False)
             if not (folder / "adapted").is_dir():
                 recipe.save(model, folder / "adapted")
@@ -76,17 +92,16 @@ class Downstream:
             recipe.fit(model, sentences, groups, folder / "fit", seed=0, keep_checkpoints=False)
             recipe.save(model, folder / "fitted")
             classifier = PolicyClassifier.from_pretrained(folder / "fitted", engine="torch")
-            texts = self.data.sentences.subset(self.train[held_out]).texts
+            texts = self.data.sentences.subset(train[held_out]).texts
             predicted[held_out] = classifier.scores(texts).argmax(axis=1)
+            folds.append(macro_f1(labels[held_out], predicted[held_out], classes))
             del model, classifier
             free_memory()
         return {
             "accuracy": accuracy(labels, predicted),
-            "macro_f1": macro_f1(labels, predicted, len(self.data.scheme)),
+            "macro_f1": macro_f1(labels, predicted, classes),
+            "fold_macro_f1": folds,
             "sentences": len(labels),
-            "silver_sentences": self.silver_sentences,
-            "recipe": asdict(recipe.config),
-            "elapsed_s": time.perf_counter() - started,
         }
 
     def distil(self, student: Path, teachers: Sequence[Path], folder: Path) -> Path:

@@ -47,6 +47,7 @@ class GpuRun:
         figures: The shape, the checkpoint and the numbers of sentences that `figures` measures with.
         size: The size to go on with, None for the best of `sizes`.
         objective: The objective to go on with, None for the best of `objectives`.
+        repeats: How many outer folds, each of another repeat, the downstream score is the mean of.
     """
 
     output: Path
@@ -57,6 +58,7 @@ class GpuRun:
     figures: dict[str, Any]
     size: str | None = None
     objective: str | None = None
+    repeats: int = 1
 
     @cached_property
     def data(self) -> PretrainingData:
@@ -82,7 +84,7 @@ class GpuRun:
     def downstream(self) -> Downstream:
         """The corpus and its inner folds."""
         text = tuple(source.path for source in next(iter(self.sizes.values())).text)
-        return Downstream(self.finetune, text, self.silver_labels)
+        return Downstream(self.finetune, text, self.silver_labels, self.repeats)
 
     def result(self, stage: str) -> dict[str, Any]:
         """What a stage has found, empty where it has not run."""
