@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.corpus_report import Contradiction, CorpusReport, format_report, report_tree
+from policy_bert.durable_files import stream_digest
 from policy_bert.errors import DataError
 from policy_bert.labelled_rows import LabelledRow, label_parser, read_labelled_rows, scheme_from_labels
 from policy_bert.labels import SCHEME_FILE, LabelScheme, load_scheme
@@ -93,7 +93,8 @@ def load_corpus(
     if not labelled:
         raise DataError(f"{path}: expected labelled sentences, found none")
     sentences, contradicting = _collapse(labelled, contradictions)
-    sha256 = _file_sha256(path)
+    with open_input(path) as stream:
+        sha256 = stream_digest(stream)
     report = _report(str(path), sha256, found_encoding, labelled, sentences, contradicting, contradictions, scheme)
     return Corpus(sentences, scheme, report, sha256)
 
@@ -189,14 +190,6 @@ def _report(
         characters_mean=sum(lengths) / len(lengths),
         characters_max=max(lengths),
     )
-
-
-def _file_sha256(path: str | Path) -> str:
-    digest = hashlib.sha256()
-    with open_input(path) as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _find_scheme(labels: str | None, path: str) -> LabelScheme | None:

@@ -7,16 +7,22 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from policy_bert.errors import DataError
 
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file of any size, in hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+        return stream_digest(file)
+
+
+def stream_digest(stream: IO[bytes]) -> str:
+    """Likewise of what is left of a stream."""
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
 
 
