@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 SYSTEMS = {
     "recipe": ("**shipped recipe**", "**随包发布的方案**"),
-    "scratch": ("the same BERT from scratch", "同结构 BERT，随机初始化"),
     "tfidf_logistic+silver": (
         "TF-IDF + logistic regression, authored examples and silver labels too",
         "TF-IDF + 逻辑回归，含自撰例句与银标准标注",
@@ -32,6 +31,7 @@ SYSTEMS = {
         "哈希 n 元组（类 fastText），含自撰例句",
     ),
     "tfidf_logistic": ("TF-IDF + logistic regression", "TF-IDF + 逻辑回归"),
+    "scratch": ("the same BERT from scratch, authored examples too", "同结构 BERT，随机初始化，含自撰例句"),
     "tfidf_svm": ("TF-IDF + linear SVM", "TF-IDF + 线性 SVM"),
     "hashed_ngrams": ("hashed n-grams (fastText-like)", "哈希 n 元组（类 fastText）"),
     "majority": ("majority class", "多数类"),
