@@ -1,6 +1,6 @@
 """Encoders of several sizes pretrained for equal time on the device at hand: loss, worth downstream, scoring speed.
 
-    python benchmarks/encoder_sizes.py --text FILE[:WEIGHT] … [--minutes 15] [--sizes 4x256 4x384 6x384]
+    python benchmarks/encoder_sizes.py --text FILE[:WEIGHT] … [--minutes 15] [--sizes 4x256 …] [--objective mlm]
 
 Like the stage `sizes` of gpu_run.py, with the steps and batches of configs/pretrain-compact.yaml. Downstream: the
 recipe of configs/gpu/finetune.yaml without silver labels, over the inner folds of three outer folds. Speeds are ratios
@@ -20,12 +20,12 @@ from statistics import median
 from typing import Any
 
 from gpu_run import ROOT, environment
-from gpu_stages import GpuRun, sizes
+from gpu_stages import DEFAULT_OBJECTIVE, OBJECTIVES, GpuRun
 from scoring import distinct_sentences, timed
 
 from policy_bert.checkpoint import check_checkpoint
 from policy_bert.classifier import PolicyClassifier
-from policy_bert.command import configure_logging
+from policy_bert.command import run_command
 from policy_bert.config import load_config
 from policy_bert.engines import OnnxEngine
 from policy_bert.onnx_files import GraphFolder
@@ -36,7 +36,7 @@ from policy_bert.settings import RunConfig
 HEAD_WIDTH, REPEATS, SPEED_SENTENCES, SPEED_ROUNDS = 64, 3, 2000, 5
 
 
-def size_run(output: Path, text: Sequence[str], names: Sequence[str], minutes: float) -> GpuRun:
+def size_run(output: Path, text: Sequence[str], names: Sequence[str]) -> GpuRun:
     """The run of these sizes, written as layers × hidden width."""
     base = with_text(load_config(PretrainConfig, ROOT / "configs" / "pretrain-compact.yaml"), text)
     configs = {}
@@ -45,7 +45,7 @@ def size_run(output: Path, text: Sequence[str], names: Sequence[str], minutes: f
         shape = replace(base.encoder, layers=layers, hidden=hidden, heads=hidden // HEAD_WIDTH, intermediate=4 * hidden)
         configs[name] = replace(base, encoder=shape, shallow_layers=0)
     finetune = load_config(RunConfig, ROOT / "configs" / "gpu" / "finetune.yaml")
-    return GpuRun(output, configs, finetune, {"sizes": minutes}, None, {}, repeats=REPEATS)
+    return GpuRun(output, configs, finetune, {}, None, {}, repeats=REPEATS)
 
 
 def scoring_speeds(folders: dict[str, Path]) -> dict[str, float]:
@@ -99,17 +99,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--text", nargs="+", required=True, metavar="FILE[:WEIGHT]", help="text to pretrain on")
     parser.add_argument("--sizes", nargs="+", type=_size, default=["4x256", "4x384", "6x384"], metavar="LAYERSxHIDDEN")
     parser.add_argument("--minutes", type=float, default=15.0, help="of each pretraining")
+    parser.add_argument("--objective", choices=OBJECTIVES, default=DEFAULT_OBJECTIVE)
     parser.add_argument("--output", "-o", type=Path, default=Path("runs/sizes"))
     arguments = parser.parse_args(argv)
-    configure_logging()
-    run = size_run(arguments.output, arguments.text, arguments.sizes, arguments.minutes)
-    result = sizes(run)
-    folders = {name: arguments.output / "sizes" / name / "finetuned" / "fitted" for name in arguments.sizes}
-    result |= {"speeds": scoring_speeds(folders), **environment()}
-    (arguments.output / "result.json").write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+    run = size_run(arguments.output, arguments.text, arguments.sizes)
+    folders = {name: arguments.output / f"{name}-{arguments.objective}" for name in arguments.sizes}
+    result: dict[str, Any] = {
+        "runs": {
+            name: run.train(folder, name, arguments.objective, arguments.minutes) for name, folder in folders.items()
+        }
+    }
+    fitted = {name: folder / "finetuned" / "fitted" for name, folder in folders.items()}
+    result |= {"speeds": scoring_speeds(fitted), **environment()}
+    record = arguments.output / f"{arguments.objective}.json"
+    record.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
     print(table(result))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -1,5 +1,6 @@
 """The comparison of encoder sizes: its configurations, speeds and table; the trainings are gpu_run.py's."""
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ def encoder_sizes(monkeypatch):
 
 
 def test_sizes_differ_in_shape_alone(encoder_sizes, tmp_path):
-    run = encoder_sizes.size_run(tmp_path, ["a.txt:2"], ["4x256", "6x384"], 1.0)
+    run = encoder_sizes.size_run(tmp_path, ["a.txt:2"], ["4x256", "6x384"])
     small, large = run.sizes.values()
     assert (small.encoder.layers, small.encoder.hidden, small.encoder.heads) == (4, 256, 4)
     assert (large.encoder.layers, large.encoder.hidden, large.encoder.intermediate) == (6, 384, 1536)
@@ -66,6 +67,21 @@ def test_every_size_is_timed_and_tabled(encoder_sizes, tmp_path, monkeypatch):
     ).splitlines()
     assert rows[2] == "| 4x384 | 12.3 M | 3.46 | 0.600 | 0.610 | 1.00 |"
     assert rows[3] == "| 4x384b | 12.3 M | none | 0.600 | 0.610 | 0.50 |"
+
+
+def test_each_objective_has_its_own_folder(encoder_sizes, tmp_path, monkeypatch, capsys):
+    def train(run, folder, size, objective, minutes):
+        scores = {"macro_f1": 0.6, "accuracy": 0.61}
+        return {"tokens": 1e6, "held_out_loss": 3.0, "downstream": scores, "folder": folder.name, "minutes": minutes}
+
+    monkeypatch.setattr(encoder_sizes.GpuRun, "train", train)
+    monkeypatch.setattr(encoder_sizes, "scoring_speeds", lambda folders: dict.fromkeys(folders, 1.0))
+    command = ["--text", "a.txt", "--sizes", "4x256", "-o", str(tmp_path), "--minutes", "2"]
+    for objective in ("mlm", "rtd"):
+        assert encoder_sizes.main([*command, "--objective", objective]) == 0
+        found = json.loads((tmp_path / f"{objective}.json").read_text(encoding="utf-8"))["runs"]["4x256"]
+        assert (found["folder"], found["minutes"]) == (f"4x256-{objective}", 2.0)
+    assert "| 4x256 | 1.0 M |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("size", ["4", "4x250", "0x256", "axb"])
