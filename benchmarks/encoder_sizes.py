@@ -16,12 +16,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from gpu_run import ROOT, environment
 from gpu_stages import DEFAULT_OBJECTIVE, OBJECTIVES, GpuRun
-from scoring import distinct_sentences, timed
+from scoring import distinct_sentences, interleaved_rates
 
 from policy_bert.checkpoint import check_checkpoint
 from policy_bert.classifier import PolicyClassifier
@@ -57,11 +56,7 @@ def scoring_speeds(folders: dict[str, Path]) -> dict[str, float]:
         engine = OnnxEngine(folder, graph=graph)
         graph.unlink()
         scorers[name] = PolicyClassifier(folder, check_checkpoint(folder), engine).scores
-    rates: dict[str, list[float]] = {name: [] for name in scorers}
-    for _ in range(SPEED_ROUNDS):
-        for name, scorer in scorers.items():
-            rates[name].append(timed(scorer, sentences))
-    return {name: median(values) for name, values in rates.items()}
+    return interleaved_rates(scorers, dict.fromkeys(scorers, sentences), SPEED_ROUNDS)
 
 
 def table(result: dict[str, Any]) -> str:

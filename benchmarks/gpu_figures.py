@@ -6,13 +6,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 from gpu_downstream import free_memory
-from scoring import distinct_sentences, operations_per_sentence, timed
+from scoring import distinct_sentences, interleaved_rates, operations_per_sentence
 from tokenizers import Tokenizer
 
 from policy_bert.checkpoint import check_checkpoint
@@ -130,23 +129,20 @@ def _scoring(
     """Sentences a second of every system, its ratio to the pipeline of the same precision, its share of the peak."""
     texts = distinct_sentences(sentences)
     systems = _systems(folder, device)
-    rates: dict[str, list[float]] = {name: [] for name in systems}
     parts = {name: texts[:pipeline_sentences] if name.startswith("pipeline") else texts for name in systems}
     for name, scorer in systems.items():
         scorer(parts[name][: max(64, len(parts[name]) // 2)])  # warm: kernels are chosen, graphs compiled
-    for _ in range(rounds):
-        for name, scorer in systems.items():
-            rates[name].append(timed(scorer, parts[name]))
+    rates = interleaved_rates(systems, parts, rounds)
     work = operations_per_sentence(folder, texts)
-    base = {name: median(values) for name, values in rates.items() if name.startswith("pipeline")}
+    base = {name: rate for name, rate in rates.items() if name.startswith("pipeline")}
     rows = [
         {
             "system": name,
-            "sentences_per_s": median(values),
-            "ratio_to_pipelines": {pipeline: median(values) / rate for pipeline, rate in base.items()},
-            "utilisation": median(values) * work / peak,
+            "sentences_per_s": rate,
+            "ratio_to_pipelines": {pipeline: rate / pipelines for pipeline, pipelines in base.items()},
+            "utilisation": rate * work / peak,
         }
-        for name, values in rates.items()
+        for name, rate in rates.items()
     ]
     del systems
     free_memory()

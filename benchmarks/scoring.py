@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -101,6 +101,17 @@ def timed(scorer: Scorer, sentences: Sequence[str]) -> float:
     return len(sentences) / (time.perf_counter() - started)
 
 
+def interleaved_rates(
+    scorers: Mapping[str, Scorer], parts: Mapping[str, Sequence[str]], rounds: int
+) -> dict[str, float]:
+    """Each scorer's sentences a second on its part: the median of rounds in which all take turns."""
+    rates: dict[str, list[float]] = {name: [] for name in scorers}
+    for _ in range(rounds):
+        for name, scorer in scorers.items():
+            rates[name].append(timed(scorer, parts[name]))
+    return {name: median(values) for name, values in rates.items()}
+
+
 def operations_per_sentence(folder: Path, sentences: Sequence[str]) -> float:
     """Multiply-adds times two that the full encoder's matrix products take on an average sentence, padding aside."""
     from tokenizers import Tokenizer
@@ -178,23 +189,20 @@ def start_up(folder: Path) -> dict[str, float]:
 def measure(folder: Path, count: int, rounds: int, large: int) -> dict[str, Any]:
     """All figures; see the module's docstring."""
     sentences, systems = distinct_sentences(count), scorers(folder)
-    rates: dict[str, list[float]] = {name: [] for name in systems}
     for scorer, _ in systems.values():
         scorer(sentences[:64])  # warm
-    for _ in range(rounds):
-        for name, (scorer, _) in systems.items():
-            part = sentences[: max(1, count // 10)] if name == "naive loop" else sentences
-            rates[name].append(timed(scorer, part))
+    parts = {**dict.fromkeys(systems, sentences), "naive loop": sentences[: max(1, count // 10)]}
+    rates = interleaved_rates({name: scorer for name, (scorer, _) in systems.items()}, parts, rounds)
     peaks, work = matrix_peaks(), operations_per_sentence(folder, sentences)
-    base = median(rates["pipeline(batch_size=32)"])
+    base = rates["pipeline(batch_size=32)"]
     rows = [
         {
             "system": name,
-            "sentences_per_s": median(values),
-            "ratio_to_pipeline": median(values) / base,
-            "share_of_peak": median(values) * work / peaks[systems[name][1]],
+            "sentences_per_s": rate,
+            "ratio_to_pipeline": rate / base,
+            "share_of_peak": rate * work / peaks[systems[name][1]],
         }
-        for name, values in rates.items()
+        for name, rate in rates.items()
     ]
     shipped = PolicyClassifier.from_pretrained(folder)
     sizes = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= large]
