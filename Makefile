@@ -11,7 +11,7 @@ OUT ?=
 CONFIG ?= $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo configs/bert-base-chinese.yaml || echo configs/compact.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: gpu-run gpu-pretrain help setup demo train evaluate predict crossvalidate ship benchmark lint types test check clean
+.PHONY: help setup demo train evaluate predict crossvalidate ship benchmark lint types test test-fast check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,7 +46,7 @@ ship: $(STAMP) ## train configs/compact.yaml on all labelled sentences and put i
 	$(BIN)/python -m policy_bert.train --config configs/compact.yaml --set fit_on=all --set output=runs/ship
 	$(BIN)/python -m policy_bert.export runs/ship --precision int8 --sentences data/policy_sentences.tsv
 	cp docs/results/crossvalidation.json runs/ship/
-	$(BIN)/python -c 'import pathlib, policy_bert.model_card as card; card.write_model_card(pathlib.Path("runs/ship"))'
+	$(BIN)/python -c 'import pathlib, policy_bert.checkpoint.card as card; card.write_model_card(pathlib.Path("runs/ship"))'
 	rm -rf policy_bert/models/classifier && mkdir -p policy_bert/models/classifier
 	cd runs/ship && cp $$(find . -maxdepth 1 -type f ! -name '.*') ../../policy_bert/models/classifier/
 
@@ -60,6 +60,9 @@ lint: $(STAMP) ## ruff
 types: $(STAMP) ## mypy
 	$(BIN)/mypy
 
+test-fast: $(STAMP) ## run the tests that need no torch, Ray or browser: within a minute
+	$(BIN)/python -m pytest -m 'not slow'
+
 test: $(STAMP) ## run the tests with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
 
@@ -68,10 +71,3 @@ check: lint types test ## what CI runs: lint, types, tests
 clean: ## remove build outputs and caches; keep .venv and the shipped models
 	rm -rf runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-
-gpu-run: $(STAMP) ## all that needs a GPU, stage by stage: docs/gpu.md (TEXT="file[:weight] …", GPU_ARGS="--stages …")
-	$(BIN)/python benchmarks/gpu_run.py --text $(TEXT) $(GPU_ARGS)
-
-gpu-pretrain: $(STAMP) ## pretrain on one GPU and pack the encoder into parts (TEXT="file[:weight] …", PARTS=runs/parts)
-	$(BIN)/python -m policy_bert.pretrain --config configs/pretrain-gpu.yaml --text $(TEXT)
-	$(BIN)/python -m policy_bert.shards split runs/pretrain-gpu/encoder $(or $(PARTS),runs/parts)

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.classifier import PolicyClassifier
 from policy_bert.config import load_config
-from policy_bert.linear import make_baseline
-from policy_bert.settings import RunConfig
-from policy_bert.training_data import load_training_data
+from policy_bert.corpora.dataset import load_training_data
+from policy_bert.evaluation.baselines import make_baseline
+from policy_bert.scoring.classifier import PolicyClassifier
+from policy_bert.training.settings import RunConfig
 
 ROOT = Path(__file__).parents[1]
 

@@ -18,10 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from policy_bert.checkpoint import checkpoint_digest, find_checkpoint
-from policy_bert.cluster import Cluster, score_files
-from policy_bert.parquet_scoring import ModelChoice, RowSettings
-from policy_bert.scale import find_inputs
+from policy_bert.checkpoint.folder import checkpoint_digest, find_checkpoint
+from policy_bert.scale.__main__ import find_inputs
+from policy_bert.scale.cluster import Cluster, score_files
+from policy_bert.scale.parquet import ModelChoice, RowSettings
 
 CORPUS = Path(__file__).resolve().parent.parent / "data" / "policy_sentences.tsv"
 

@@ -25,10 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.checkpoint import check_checkpoint, find_checkpoint
-from policy_bert.classifier import PolicyClassifier
-from policy_bert.corpus import load_corpus
-from policy_bert.engines import OnnxEngine, TorchEngine, available_cores
+from policy_bert.checkpoint.folder import check_checkpoint, find_checkpoint
+from policy_bert.corpora.reading import load_corpus
+from policy_bert.scoring.classifier import PolicyClassifier
+from policy_bert.scoring.engine import available_cores
+from policy_bert.scoring.onnx_engine import OnnxEngine
+from policy_bert.scoring.torch_engine import TorchEngine
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -86,7 +88,7 @@ def graphs(folder: Path) -> dict[str, Path]:
     record = json.loads((folder / "onnx.json").read_text(encoding="utf-8"))
     found = {record["precision"]: folder / "model.onnx"}
     if "fp32" not in found:
-        from policy_bert.onnx_files import GraphFolder
+        from policy_bert.export.files import GraphFolder
 
         kept = Path(tempfile.mkdtemp()) / "fp32.onnx"
         shutil.move(GraphFolder(folder).write_graph("fp32"), kept)

@@ -20,10 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
 from policy_bert.config import load_config
-from policy_bert.folds import Fold, plan_folds, save_scores, score_file
-from policy_bert.settings import RunConfig
-from policy_bert.silver_labels import find_sentences, read_silver_labels
-from policy_bert.training_data import TrainingData, load_training_data
+from policy_bert.corpora.dataset import TrainingData, load_training_data
+from policy_bert.corpora.silver_labels import find_sentences, read_silver_labels
+from policy_bert.evaluation.folds import Fold, plan_folds, save_scores, score_file
+from policy_bert.training.settings import RunConfig
 
 ROOT = Path(__file__).parents[1]
 SYSTEM = "tfidf_logistic+silver"

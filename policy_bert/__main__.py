@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from policy_bert import __version__
 from policy_bert.command import run_command
 from policy_bert.errors import UserError
 
-PACKAGE_FOLDER = Path(__file__).parent
-COMMAND_ENDING = 'if __name__ == "__main__":\n    sys.exit(run_command(main))\n'
+COMMANDS = {
+    "predict": "Score sentences from a file or standard input: class and confidence of each.",
+    "analyze": "Code whole documents and write a report: coding table, workbook, page, figures, QDA project.",
+    "review": "Compare a reviewer's codes with the classifier's: reliability, corrected shares, new training rows.",
+    "corpus": "Check a labelled file and print what it holds.",
+    "train": "Fine-tune a classifier: corpus in, run folder out.",
+    "evaluate": "Measure a run on sentences it was not trained on.",
+    "crossvalidate": "Measure a recipe by repeated stratified grouped folds.",
+    "export": "Write a checkpoint's ONNX graph, which scores without PyTorch, and check it.",
+    "scale": "Score many files on all cores or on a Ray cluster.",
+    "adapt": "Teach an encoder the classes before any corpus label.",
+    "pretrain": "Pretrain an encoder on running text.",
+}
+FOLDERS = ("export", "scale")  # commands that are folders with a `__main__`
 
 
-def commands() -> dict[str, Path]:
-    """The modules that are commands, by name: those of the package that end in `sys.exit(run_command(main))`."""
-    paths = (path for path in sorted(PACKAGE_FOLDER.glob("*.py")) if not path.stem.startswith("_"))
-    return {path.stem: path for path in paths if path.read_text(encoding="utf-8").endswith(COMMAND_ENDING)}
+def command_module(name: str) -> str:
+    """The module whose `main` is the command."""
+    return f"policy_bert.{name}.__main__" if name in FOLDERS else f"policy_bert.{name}"
 
 
 def overview() -> str:
-    """How to call the command, and the first line of each command's docstring."""
+    """How to call the command, and one line a command."""
+    width = max(map(len, COMMANDS))
     lines = ["usage: policy-bert <command> [arguments]   (policy-bert <command> --help says more)", ""]
-    known = commands()
-    width = max(map(len, known), default=0)
-    for name, path in known.items():
-        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        summary = docstring.partition("\n")[0].partition(": `python -m")[0].rstrip(".")
-        lines.append(f"  {name:<{width}}  {summary}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {name:<{width}}  {summary.rstrip('.')}" for name, summary in COMMANDS.items())])
 
 
 def dispatch(argv: Sequence[str] | None) -> int:
@@ -48,13 +52,11 @@ def dispatch(argv: Sequence[str] | None) -> int:
     if name == "--version":
         print(f"policy-bert {__version__}")
         return 0
-    known = commands()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(known)}"
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(COMMANDS)}"
         raise UserError(f"no command {name!r}; {hint}")
-    sys.argv[0] = f"policy-bert {name}"  # what the command's --help calls itself
-    status: int = importlib.import_module(f"policy_bert.{name}").main(arguments)
+    status: int = importlib.import_module(command_module(name)).main(arguments)
     return status
 
 

@@ -15,13 +15,12 @@ from pathlib import Path
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import quiet_transformers
+from policy_bert.corpora.dataset import load_training_data
+from policy_bert.corpora.silver_labels import find_sentences, read_silver_labels
+from policy_bert.encoder.base import quiet_transformers
 from policy_bert.errors import UserError
-from policy_bert.recipe import Recipe
-from policy_bert.self_training import load_teachers, self_train
-from policy_bert.settings import RunConfig
-from policy_bert.silver_labels import find_sentences, find_unlabelled, read_silver_labels
-from policy_bert.training_data import load_training_data
+from policy_bert.training.recipe import Recipe
+from policy_bert.training.settings import RunConfig
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +30,6 @@ SILVER_LABELS = "data/silver_labels.tsv"
 def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LABELS) -> Path:
     """Run the configuration's adaptation phase and return `config.output`, a checkpoint that `train` starts from.
 
-    Where there is self-training, the model of the first phase is kept in `first_phase` inside it.
-
     Near-duplicates of the corpus's sentences are left out of what it trains on.
 
     Args:
@@ -41,7 +38,7 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
         silver_labels: The table of digests and class ids.
 
     Raises:
-        UserError: A file or a teacher cannot be read, no sentence is found, or the configuration has no adaptation
+        UserError: A file cannot be read, no sentence is found, or the configuration has no adaptation
             phase.
     """
     quiet_transformers()
@@ -53,15 +50,9 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
     data = load_training_data(config.data, config.split, silver)
     logger.info("%d sentences with silver labels found", len(silver.texts) if silver else 0)
     output = Path(config.output)
-    teachers = load_teachers(config.self_training.teachers, scheme) if config.self_training and text else []
     recipe = Recipe(config, data.scheme, data.sentences.texts, data.auxiliary)
     with tempfile.TemporaryDirectory() as folder:
         model = recipe.adapt(Path(folder), config.seed, keep_checkpoints=False)
-        if config.self_training and text:
-            recipe.save(model, output / "first_phase")
-            unlabelled = find_unlabelled(text, labels, data.sentences.texts)
-            phase = Path(folder) / "self_training"
-            self_train(recipe, model, unlabelled, config.self_training, phase, config.seed, teachers)
     recipe.save(model, output)
     (output / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     return output
@@ -69,7 +60,7 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, adapt, print the folder."""
-    parser = ArgumentParser(prog="policy_bert.adapt", description=(__doc__ or "").splitlines()[0])
+    parser = ArgumentParser(prog="policy-bert adapt", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", default="configs/adapt-compact.yaml", help="YAML file (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--text", nargs="*", default=[], metavar="FILE", help="text that holds the sentences")

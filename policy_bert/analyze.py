@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from policy_bert.classifier_options import add_classifier_options, load_chosen_classifier
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.reports.analysis import analyze, run_analysis
 from policy_bert.reports.coding import CodingRules
 from policy_bert.reports.plan import AnalysisOptions, plan_analysis
+from policy_bert.scoring.options import add_classifier_options, load_chosen_classifier
 
 __all__ = ["AnalysisOptions", "CodingRules", "analyze", "main"]
 
@@ -37,7 +37,7 @@ def fraction(text: str) -> float:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command's arguments."""
     parser = ArgumentParser(
-        prog="python -m policy_bert.analyze",
+        prog="policy-bert analyze",
         description="Code documents (docx, pdf, html, txt, md; folders recursively) and write a report into a folder: "
         "coding.xlsx, report.html, figures/, coding.csv, coding.jsonl, matrix.csv, project.qdpx, codebook.qdc.",
         epilog="A stopped run is continued by the same command. Sheet and column names of the workbook are Chinese in "

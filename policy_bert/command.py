@@ -8,9 +8,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from policy_bert.errors import UserError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 STATUS_USER_ERROR = 2
 STATUS_INTERRUPTED = 130
@@ -83,3 +86,16 @@ def _flush_quietly() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def progress_bar(total: int | None, done: int = 0, unit: str = "sentences") -> tqdm[Any]:
+    """A bar on standard error, drawn on a terminal alone; `update(count)` moves it, and it is a context manager.
+
+    Args:
+        total: How many units there are; None where nobody knows.
+        done: How many of them were done before.
+        unit: What is counted, in the plural.
+    """
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=done, unit=f" {unit}", file=sys.stderr, disable=None, dynamic_ncols=True)

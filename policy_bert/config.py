@@ -1,7 +1,7 @@
 """Configurations: frozen dataclasses, read from YAML that holds only what differs, and written back.
 
 Values are coerced by field type, since PyYAML reads `2e-5` as a string; an unknown key is an error with a
-suggestion. Nothing here knows torch or the meaning of a field: see `policy_bert.settings` for those.
+suggestion. Nothing here knows torch or the meaning of a field: see `policy_bert.training.settings` for those.
 """
 
 from __future__ import annotations
@@ -153,3 +153,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def require_fraction(name: str, value: float) -> None:
+    """Refuse what is not at least 0 and less than 1, with a `ConfigError` that names it."""
+    if not 0.0 <= value < 1.0:
+        raise ConfigError(f"{name}: expected at least 0 and less than 1, found {value}")
+
+
+def require_positive(**values: float) -> None:
+    """Refuse what is not more than 0, with a `ConfigError` that names it."""
+    for name, value in values.items():
+        if value <= 0:
+            raise ConfigError(f"{name}: expected more than 0, found {value}")

@@ -20,18 +20,18 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from policy_bert.classifier import PolicyClassifier
 from policy_bert.command import ArgumentParser, positive_int, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import find_base, quiet_transformers
+from policy_bert.corpora.dataset import LabelledTexts, TrainingData, load_training_data
+from policy_bert.corpora.splits import stratified_split
+from policy_bert.encoder.base import find_base, quiet_transformers
 from policy_bert.errors import UserError
-from policy_bert.fold_scores import FoldScores, summarise, write_summary
-from policy_bert.folds import Fold, load_scores, plan_folds, save_scores, score_file
-from policy_bert.linear import BASELINES, make_baseline
-from policy_bert.recipe import Recipe
-from policy_bert.settings import RunConfig
-from policy_bert.splits import stratified_split
-from policy_bert.training_data import LabelledTexts, TrainingData, load_training_data
+from policy_bert.evaluation.baselines import BASELINES, make_baseline
+from policy_bert.evaluation.folds import Fold, load_scores, plan_folds, save_scores, score_file
+from policy_bert.evaluation.summary import FoldScores, summarise, write_summary
+from policy_bert.scoring.classifier import PolicyClassifier
+from policy_bert.training.recipe import Recipe
+from policy_bert.training.settings import RunConfig
 
 logger = logging.getLogger(__name__)
 
@@ -173,8 +173,8 @@ def _fit_and_score(fold: Fold) -> Fold:
         train, validation = fold.train[inner.train], data.sentences.subset(fold.train[inner.validation])
     with tempfile.TemporaryDirectory() as folder:
         checkpoints, checkpoint = Path(folder) / "checkpoints", Path(folder) / "checkpoint"
-        part, groups = data.sentences.subset(train), data.groups[train]
-        recipe.fit(model, part, groups, checkpoints, fold.repeat, validation, keep_checkpoints=stopping)
+        part = data.sentences.subset(train)
+        recipe.fit(model, part, checkpoints, fold.repeat, validation, keep_checkpoints=stopping)
         recipe.save(model, checkpoint)
         classifier = PolicyClassifier.from_pretrained(checkpoint, engine="torch", threads=torch.get_num_threads())
         save_scores(classifier.scores(data.sentences.subset(fold.test).texts), RECIPE, fold, output)
@@ -199,7 +199,7 @@ def _score_baselines(fold: Fold) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, cross-validate, print the table."""
-    parser = ArgumentParser(prog="policy_bert.crossvalidate", description=(__doc__ or "").splitlines()[0])
+    parser = ArgumentParser(prog="policy-bert crossvalidate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", required=True, help="YAML file of a fine-tuning run, such as configs/compact.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--output", "-o", type=Path, default=Path("runs/crossvalidate"), help="folder for the scores")

@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert import measures
-from policy_bert.classifier import PolicyClassifier
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import load_config
-from policy_bert.corpus import Corpus, load_corpus
+from policy_bert.corpora.reading import Corpus, load_corpus
+from policy_bert.corpora.splits import SPLIT_FILE, Split, read_split
 from policy_bert.errors import DataError, UserError
-from policy_bert.evaluation import baseline_figures, class_figures, overall_figures, worst_confusions
-from policy_bert.evaluation_report import OVERALL, report_text, write_errors
-from policy_bert.plots import draw_confusion_matrix
-from policy_bert.settings import RunConfig
-from policy_bert.splits import SPLIT_FILE, Split, read_split
+from policy_bert.evaluation import measures
+from policy_bert.evaluation.figures import baseline_figures, class_figures, overall_figures, worst_confusions
+from policy_bert.evaluation.plots import draw_confusion_matrix
+from policy_bert.evaluation.report import OVERALL, report_text, write_errors
+from policy_bert.scoring.classifier import PolicyClassifier
+from policy_bert.training.settings import RunConfig
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def _replace(path: Path, text: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate a run and print its overall figures, one a line."""
-    parser = ArgumentParser(prog="policy_bert.evaluate", description=(__doc__ or "").splitlines()[0])
+    parser = ArgumentParser(prog="policy-bert evaluate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", help="run folder, as train leaves it")
     parser.add_argument("--part", choices=PARTS, default="test", help="sentences to score (default: test)")
     parser.add_argument("--corpus", metavar="FILE", help="labelled file, if not where the run's configuration has it")

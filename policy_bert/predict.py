@@ -11,14 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from policy_bert.classifier import PolicyClassifier, Prediction
-from policy_bert.classifier_options import add_classifier_options, load_chosen_classifier
-from policy_bert.command import ArgumentParser, positive_int, run_command
+from policy_bert.command import ArgumentParser, positive_int, progress_bar, run_command
 from policy_bert.errors import DataError
-from policy_bert.output_rows import OutputOptions, rows_of, scan_input, scored_windows, windows_of
-from policy_bert.progress import Progress
 from policy_bert.rows import FORMATS, check_format, format_of, open_writer
-from policy_bert.scoring_job import JobInput, score_to_file
+from policy_bert.scoring.classifier import PolicyClassifier, Prediction
+from policy_bert.scoring.job import JobInput, score_to_file
+from policy_bert.scoring.options import add_classifier_options, load_chosen_classifier
+from policy_bert.scoring.rows import OutputOptions, rows_of, scan_input, scored_windows, windows_of
 
 __all__ = ["PolicyClassifier", "Prediction", "main"]
 
@@ -28,7 +27,7 @@ _BINARY_FORMATS = ("xlsx", "parquet")
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command's arguments."""
     parser = ArgumentParser(
-        prog="python -m policy_bert.predict",
+        prog="policy-bert predict",
         description="Score sentences: rows with the columns line, sentence, label, label_name, group, confidence.",
         epilog="A text longer than the model takes is scored by its beginning and flagged in the column truncated, "
         "which is there if any text is that long (in JSON lines always). When a text on standard input turns out "
@@ -94,7 +93,7 @@ def score_to_stream(
     windows = windows_of(source.sentences(), classifier.engine.window_sentences)
     with contextlib.ExitStack() as stack:
         scored_parts = stack.enter_context(contextlib.closing(scored_windows(classifier, windows, batch_size)))
-        progress = stack.enter_context(Progress(total))
+        progress = stack.enter_context(progress_bar(total))
         writer = None
         for window, scored in scored_parts:
             if writer is None:
@@ -104,7 +103,7 @@ def score_to_stream(
             for row in rows_of(classifier, window, scored, options):
                 writer.write(row)
             writer.flush()
-            progress.advance(len(window))
+            progress.update(len(window))
 
 
 def _output_format(wanted: str | None, output: Path | None) -> str:

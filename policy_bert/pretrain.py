@@ -1,7 +1,7 @@
 """Pretrain a small Chinese BERT: `python -m policy_bert.pretrain`.
 
 The text is tokenised, packed into full windows and held in memory; embeddings and positions start warm
-(`policy_bert.warmstart`); short spans are masked. `transformers.Trainer` runs the steps, and brings
+(`policy_bert.pretraining.warmstart`); short spans are masked. `transformers.Trainer` runs the steps, and brings
 resuming, several GPUs and logging. The one thing changed is that the output layer is computed at the masked positions
 alone.
 """
@@ -19,13 +19,12 @@ from typing import Any
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import dump_config, load_config
-from policy_bert.encoder import find_base, load_tokenizer, quiet_transformers
-from policy_bert.pretraining_data import PretrainingData, prepare_data
-from policy_bert.pretraining_model import initial_model, load_start, save_encoder, stacked_model
-from policy_bert.pretraining_run import run_phase
-from policy_bert.pretraining_settings import PretrainConfig, TextSource
-from policy_bert.settings import ModelConfig
-from policy_bert.time_budget import plan_tokens
+from policy_bert.encoder.base import find_base, load_tokenizer, quiet_transformers
+from policy_bert.encoder.settings import ModelConfig
+from policy_bert.pretraining.model import initial_model, load_start, save_encoder, stacked_model
+from policy_bert.pretraining.run import run_phase
+from policy_bert.pretraining.settings import PretrainConfig, TextSource
+from policy_bert.pretraining.windows import PretrainingData, prepare_data
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +32,7 @@ logger = logging.getLogger(__name__)
 def pretrain(config: PretrainConfig, data: PretrainingData | None = None) -> Path:
     """Run or resume the pretraining and return the folder `output/encoder`, a standard checkpoint in float16.
 
-    The run folder also holds the configuration, `curve.csv`, `curve.png` and `result.json`, and with `minutes`
-    `plan.json`, the planned number of tokens.
+    The run folder also holds the configuration, `curve.csv`, `curve.png` and `result.json`.
 
     Args:
         config: How to pretrain.
@@ -52,19 +50,16 @@ def pretrain(config: PretrainConfig, data: PretrainingData | None = None) -> Pat
         len(data.train), data.train.size / 1e6, len(data.held_out), data.tokenizer.get_vocab_size(),
     )  # fmt: skip
     history: list[dict[str, float]] = []
-    tokens, planned = config.tokens, {}
+    tokens = config.tokens
     shallow_tokens = int(tokens * config.shallow_fraction) if config.shallow_layers else 0
     if shallow_tokens:
         shallow = initial_model(config, data, config.shallow_layers)
         history += run_phase(config, shallow, data, shallow_tokens, 0.0, output / "shallow", 0)
-        model = stacked_model(config, shallow, data.tokenizer)
+        model = stacked_model(config, shallow)
     elif start:
-        model = load_start(config, start, data.tokenizer)
+        model = load_start(config, start)
     else:
         model = initial_model(config, data, config.encoder.layers)
-    if config.minutes:
-        plan = plan_tokens(config, model, data, output)
-        tokens, planned = plan.tokens, dataclasses.asdict(plan.speed)
     full_tokens = tokens - shallow_tokens
     history += run_phase(config, model, data, full_tokens, config.decay_fraction, output / "full", shallow_tokens)
     _write_curve(history, output)
@@ -73,7 +68,6 @@ def pretrain(config: PretrainConfig, data: PretrainingData | None = None) -> Pat
         "tokens": tokens,
         "text_tokens": data.train.size,
         "held_out_loss": held_out[-1] if held_out else None,
-        **planned,
     }
     (output / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return save_encoder(model, data.tokenizer, output / "encoder")
@@ -102,7 +96,7 @@ def _write_curve(history: Sequence[dict[str, float]], output: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, pretrain, print the encoder's folder."""
-    parser = ArgumentParser(prog="policy_bert.pretrain", description=__doc__.splitlines()[0])
+    parser = ArgumentParser(prog="policy-bert pretrain", description=__doc__.splitlines()[0])
     parser.add_argument("--config", help="YAML file, such as configs/pretrain-compact.yaml")
     parser.add_argument("--text", nargs="+", default=[], metavar="FILE[:WEIGHT]", help="replaces the file's `text:`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")

@@ -48,8 +48,8 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory, scheme: LabelSchem
         import torch
         from transformers import BertConfig, BertForSequenceClassification
 
-        from policy_bert.export import export_onnx
-        from policy_bert.vocabulary import build_tokenizer, save_tokenizer
+        from policy_bert.encoder.vocabulary import build_tokenizer, save_tokenizer
+        from policy_bert.export.onnx_export import export_onnx
 
         folder = tmp_path_factory.mktemp("checkpoint")
         tokenizer = build_tokenizer(SENTENCES[:40], vocabulary_size)

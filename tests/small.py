@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from policy_bert.config import build_config
-from policy_bert.pretraining_settings import PretrainConfig
-from policy_bert.settings import RunConfig
+from policy_bert.pretraining.settings import PretrainConfig
+from policy_bert.training.settings import RunConfig
 
 ROOT = Path(__file__).parents[1]
 CLASSES = (4, 6, 7)
@@ -60,7 +60,7 @@ def run_config(folder: Path, **changes: object) -> RunConfig:
             },
         },
         "adaptation": {"epochs": 1},
-        "train": {"epochs": 3, "learning_rate": 3e-3, "auxiliary_weight": 0.5, "average_fraction": 0.5},
+        "train": {"epochs": 3, "learning_rate": 3e-3, "auxiliary_weight": 0.5},
         "output": str(folder / "run"),
     }  # fmt: skip
     for key, value in changes.items():

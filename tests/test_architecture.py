@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from policy_bert.__main__ import COMMAND_ENDING, commands
+from policy_bert.__main__ import COMMANDS, command_module
 
+COMMAND_ENDING = 'if __name__ == "__main__":\n    sys.exit(run_command(main))\n'
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "policy_bert"
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "pandas", "scipy", "matplotlib", "evaluate")
-SCORING = ("predict", "rows", "batching", "engines", "checkpoint", "classifier", "analyze", "documents")
+SCORING = ("predict", "rows", "scoring", "checkpoint", "analyze", "documents", "reports", "files", "labels", "text")
 
 
 def module_name(path):
@@ -25,22 +26,10 @@ SOURCES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
 
 
-def nodes(tree):
-    """All nodes but those that only a type checker reads."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            waiting.extend(node.orelse)
-        else:
-            waiting.extend(ast.iter_child_nodes(node))
-
-
 def own_imports(name, tree):
     """The package's modules that a module imports, at the top or inside a function."""
     found = set()
-    for node in nodes(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -53,22 +42,18 @@ def own_imports(name, tree):
 IMPORTS = {name: own_imports(name, tree) for name, tree in TREES.items()}
 
 
-def layers():
-    """Room to layer, and the rooms marked as commands, from the table in docs/architecture.md."""
+def levels():
+    """Room to level, from the table in docs/architecture.md."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rooms, marked = {}, set()
-    for layer, cell in re.findall(r"^\| (\d) \| (.+?) \|", text, re.MULTILINE):
-        outside_brackets = re.sub(r"\([^()]*\)", "", cell)
-        for room, mark in re.findall(r"`(\w+)/?`( ▶)?", outside_brackets):
-            rooms[room] = int(layer)
-            marked |= {room} if mark else set()
-    return rooms, marked
+    rows = re.findall(r"^\| (\d) \| (.+?) \|", text, re.MULTILINE)
+    return {room: int(level) for level, cell in rows for room in re.findall(r"`(\w+)/?`", cell)}
 
 
-ROOMS, MARKED = layers()
+LEVELS = levels()
 
 
 def room(name):
+    """What stands at the top of the package: a module or a folder."""
     return name.split(".")[1] if "." in name else name
 
 
@@ -81,42 +66,54 @@ def reachable(name):
     return seen
 
 
-def test_the_table_of_layers_is_read():
-    assert set(ROOMS.values()) == {0, 1, 2, 3, 4}
-    assert {"predict", "train", "pretrain", "evaluate", "corpus"} <= MARKED
-    assert ROOMS["config"] == 0
-    assert ROOMS["metrics"] == 1
-    assert ROOMS["evaluate"] == 4
+def test_every_room_has_a_level_and_every_level_names_rooms_that_are_there():
+    rooms = {room(name) for name in SOURCES} - {"policy_bert", "__main__"}
+    assert rooms == set(LEVELS)
+    assert set(LEVELS.values()) == set(range(8))
+    assert {name for name in COMMANDS if LEVELS[name] < 7} == {"export", "scale"}
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", [name for name in SOURCES if room(name) in LEVELS])
 def test_imports_point_down(name):
-    own = ROOMS.get(room(name))
-    if own is None:  # a room inside another's wall: what it brings along counts there, by `reachable`
-        return
-    above = {other for other in reachable(name) if ROOMS.get(room(other), -1) > own}
-    assert not above, f"{name} (layer {own}) reaches up to {sorted(above)}"
+    """A room imports rooms of lower levels alone; on the ground floor rooms may know each other."""
+    own = LEVELS[room(name)]
+    others = {other for other in IMPORTS[name] if room(other) in LEVELS and room(other) != room(name)}
+    above = {other for other in others if LEVELS[room(other)] >= max(own, 1)}
+    assert not above, f"{name} (level {own}) reaches up or sideways to {sorted(above)}"
 
 
-def test_no_module_is_reached_from_itself():
+def test_no_module_is_reached_from_itself_type_checking_included():
     circles = {name for name in SOURCES if name in reachable(name)}
     assert not circles
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_nobody_imports_the_training_commands(name):
-    assert not IMPORTS[name] & {"policy_bert.train", "policy_bert.pretrain"}
+def test_folders_form_no_circle():
+    """A folder inside a room counts with its room: `documents/readers` is part of `documents`."""
+    folders = {(room(name), room(other)) for name in SOURCES for other in IMPORTS[name]}
+    folders = {(a, b) for a, b in folders if a != b and "policy_bert" not in (a, b)}
+    for start in {a for a, _ in folders}:
+        seen, waiting = set(), [start]
+        while waiting:
+            here = waiting.pop()
+            for beyond in {b for a, b in folders if a == here} - seen:
+                seen.add(beyond)
+                waiting.append(beyond)
+        assert start not in seen, f"{start} is reached from itself"
 
 
-@pytest.mark.parametrize("layer_0", [room for room, layer in ROOMS.items() if layer == 0])
-def test_the_ground_floor_knows_the_ground_floor_alone(layer_0):
-    others = {room(other) for other in reachable(f"policy_bert.{layer_0}")}
-    assert all(ROOMS.get(other) == 0 for other in others)
+def test_the_top_of_the_package_is_short_and_without_families():
+    entries = [path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 35
+    stems = [name.removesuffix(".py") for name in entries]
+    families = {stem for stem in stems for other in stems if other != stem and other.startswith(stem + "_")}
+    prefixes = [stem.partition("_")[0] for stem in stems if "_" in stem.strip("_")]
+    assert not families
+    assert len(prefixes) == len(set(prefixes))
 
 
 def test_scoring_imports_nothing_heavy():
     modules = [name for name in SOURCES if room(name) in SCORING]
-    assert {"policy_bert.checkpoint", "policy_bert.engines"} <= set(modules)
+    assert {"policy_bert.checkpoint.folder", "policy_bert.scoring.engine"} <= set(modules)
     script = f"""
 import importlib, sys
 for name in {modules!r}:
@@ -128,23 +125,24 @@ for name in {modules!r}:
     assert result.returncode == 0, result.stderr
 
 
-def test_marked_rooms_are_commands_and_commands_end_alike():
+def test_commands_end_alike_and_nothing_else_runs():
+    commands = {command_module(name) for name in COMMANDS}
     for name, path in SOURCES.items():
         source = path.read_text(encoding="utf-8")
-        if name == "policy_bert.__main__":
-            continue
-        if room(name) in MARKED and name.count(".") == 1:
+        if name in commands:
             assert source.endswith(COMMAND_ENDING), f"{name} does not end in sys.exit(run_command(main))"
-        assert ("__main__" in source) == source.endswith(COMMAND_ENDING), f"{name} ends in its own way"
+        elif name != "policy_bert.__main__":
+            assert "__main__" not in source, f"{name} ends as if it were a command"
 
 
-@pytest.mark.parametrize("name", commands())
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_a_main_of_the_agreed_form(name):
-    functions = {node.name: node for node in TREES[f"policy_bert.{name}"].body if isinstance(node, ast.FunctionDef)}
+    tree = TREES[command_module(name)]
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     main = functions["main"]
     assert ast.unparse(main.args) == "argv: Sequence[str] | None=None"
     assert ast.unparse(main.returns) == "int"
-    assert ast.get_docstring(TREES[f"policy_bert.{name}"]), f"{name} has no docstring to list it by"
+    assert ast.get_docstring(tree), f"{name} has no docstring to list it by"
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from policy_bert.config import build_config, dump_config, load_config
-from policy_bert.pretraining_settings import PretrainConfig
-from policy_bert.settings import RunConfig
+from policy_bert.pretraining.settings import PretrainConfig
+from policy_bert.training.settings import RunConfig
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
 

@@ -1,5 +1,6 @@
 """`policy-bert <name>` finds the commands and hands over to them."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,43 +12,36 @@ from policy_bert.errors import UserError
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package folder with one command, one module, and the command's module importable."""
-    (tmp_path / "greet.py").write_text(
-        '"""Greet whom you name: `python -m policy_bert.greet`.\n\nMore.\n"""\n' + __main__.COMMAND_ENDING
-    )
-    (tmp_path / "plain.py").write_text('"""No command."""\n')
-    monkeypatch.setattr(__main__, "PACKAGE_FOLDER", tmp_path)
+def greeting(monkeypatch):
+    """A command that says its arguments."""
     module = type(sys)("policy_bert.greet")
     module.main = lambda argv: print("hello", *argv) or len(argv)
     monkeypatch.setitem(sys.modules, "policy_bert.greet", module)
-    monkeypatch.setattr(sys, "argv", ["policy-bert"])
-    return tmp_path
+    monkeypatch.setitem(__main__.COMMANDS, "greet", "Greet whom you name.")
 
 
-def test_a_command_gets_the_rest_of_the_line_and_its_status_comes_back(package, capsys):
+def test_a_command_gets_the_rest_of_the_line_and_its_status_comes_back(greeting, capsys):
     assert __main__.dispatch(["greet", "a", "--b"]) == 2
     assert capsys.readouterr().out == "hello a --b\n"
-    assert sys.argv[0] == "policy-bert greet"
 
 
 @pytest.mark.parametrize("argv", [[], None, ["--help"], ["help"]])
-def test_without_a_name_the_commands_are_listed_by_their_first_line(package, capsys, argv):
+def test_without_a_name_the_commands_are_listed_with_their_summaries(greeting, capsys, argv):
     assert __main__.dispatch(argv) == 0
     out = capsys.readouterr().out
-    assert "  greet  Greet whom you name\n" in out
-    assert "plain" not in out
+    assert "  greet          Greet whom you name\n" in out
+    assert "  predict " in out
 
 
-def test_the_version_is_said(package, capsys):
+def test_the_version_is_said(capsys):
     assert __main__.dispatch(["--version"]) == 0
     assert capsys.readouterr().out.split() == ["policy-bert", __version__]
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("gret", "did you mean greet"), ("plain", "commands: greet"), ("../x", "no")]
+    ("name", "hint"), [("predikt", "did you mean predict"), ("labels", "commands: predict"), ("../x", "no command")]
 )
-def test_an_unknown_name_is_one_line_with_a_hint(package, name, hint):
+def test_an_unknown_name_is_one_line_with_a_hint(name, hint):
     with pytest.raises(UserError, match=hint):
         __main__.dispatch([name])
 
@@ -60,8 +54,20 @@ def test_the_module_runs_as_a_program():
     assert result.stderr.count("\n") == 1
 
 
-def test_every_command_of_the_package_is_listed():
-    known = __main__.commands()
-    assert {"train", "pretrain"} <= set(known)
-    assert not {"command", "config", "labels"} & set(known)
-    assert all(f"  {name} " in __main__.overview() for name in known)
+def test_public_names_are_functions_and_classes_whatever_is_imported_first():
+    import policy_bert
+
+    for name in ("train", "analyze"):
+        importlib.import_module(f"policy_bert.{name}")
+        assert callable(getattr(policy_bert, name)), f"{name} is the command's module"
+    assert {name for name in policy_bert.__all__ if not callable(getattr(policy_bert, name))} == set()
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = policy_bert.nonsense
+
+
+@pytest.mark.parametrize("name", __main__.COMMANDS)
+def test_every_command_says_its_own_name_in_its_help(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(__main__.command_module(name)).main(["--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: policy-bert {name} ")

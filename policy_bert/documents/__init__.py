@@ -12,7 +12,7 @@ from policy_bert.documents.model import (
     UnreadableDocumentError,
 )
 from policy_bert.documents.reading import find_files, read_document, read_documents
-from policy_bert.documents.units import cut_units
+from policy_bert.documents.structure.units import cut_units
 
 __all__ = [
     "REASONS",

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from policy_bert.documents.numerals import NUMERAL, parse_numeral
-from policy_bert.documents.structure import find_marker
+from policy_bert.documents.structure.marks import find_marker
+from policy_bert.documents.structure.numerals import NUMERAL, parse_numeral
 
 _HEAD_LINES = 15
 _FOOT_LINES = 12

@@ -15,7 +15,7 @@ from typing import Any
 
 from policy_bert.documents.metadata import find_date
 from policy_bert.documents.model import Document, UnreadableDocumentError
-from policy_bert.documents.plain import decode
+from policy_bert.documents.readers.plain import decode
 from policy_bert.errors import DataError
 
 _FILE_COLUMNS = ("file", "filename", "file name", "path", "文件", "文件名", "文件名称")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from policy_bert.documents.detection import SUFFIXES, TYPE_NAMES, detect_type
 from policy_bert.documents.metadata import read_head
 from policy_bert.documents.model import Document, SkippedDocument, UnreadableDocumentError
+from policy_bert.documents.readers.detection import SUFFIXES, TYPE_NAMES, detect_type
 from policy_bert.errors import DataError
 
 MAX_CHARACTERS = 5_000_000
@@ -142,20 +142,20 @@ def _extract(path: Path) -> _Extract:
     if SUFFIXES.get(suffix) != file_type:
         notes.append(f"扩展名为 {suffix or '（无）'}，内容是{TYPE_NAMES[file_type]}，按内容读取")
     if file_type == "docx":
-        from policy_bert.documents.word import read_word
+        from policy_bert.documents.readers.word import read_word
 
         return _Extract(read_word(path), notes=notes)
     if file_type == "pdf":
-        from policy_bert.documents.pdf import read_pdf
+        from policy_bert.documents.readers.pdf import read_pdf
 
         lines, remarks = read_pdf(path)
         return _Extract(lines, notes=notes + remarks)
     if file_type == "html":
-        from policy_bert.documents.webpage import read_webpage
+        from policy_bert.documents.readers.webpage import read_webpage
 
         lines, metadata = read_webpage(path)
         return _Extract(lines, metadata, notes)
-    from policy_bert.documents.plain import read_plain
+    from policy_bert.documents.readers.plain import read_plain
 
     return _Extract(read_plain(path), notes=notes)
 

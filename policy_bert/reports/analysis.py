@@ -11,18 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from policy_bert import __version__
-from policy_bert.checkpoint import checkpoint_digest
-from policy_bert.classifier import PolicyClassifier
+from policy_bert.checkpoint.folder import checkpoint_digest
+from policy_bert.command import progress_bar
 from policy_bert.documents import Document, SkippedDocument
 from policy_bert.documents.reading import read_documents
-from policy_bert.documents.units import cut_units
+from policy_bert.documents.structure.units import cut_units
 from policy_bert.errors import DataError
-from policy_bert.progress import Progress
 from policy_bert.reports.coding import code_document
 from policy_bert.reports.folder import write_report
 from policy_bert.reports.parts import Coding, SkippedFile, write_part
 from policy_bert.reports.plan import AnalysisOptions, AnalysisPlan, plan_analysis
 from policy_bert.reports.tables import Tables
+from policy_bert.scoring.classifier import PolicyClassifier
 
 PARTS = ".parts"
 logger = logging.getLogger(__name__)
@@ -38,9 +38,9 @@ def run_analysis(plan: AnalysisPlan, classifier: PolicyClassifier) -> Tables:
     """
     parts_folder = make_parts_folder(plan.output)
     run = _Run(plan, classifier, parts_folder)
-    with Progress(plan.files, unit="documents") as progress:
+    with progress_bar(plan.files, unit="documents") as progress:
         for done in run.code():
-            progress.advance(done)
+            progress.update(done)
     if not run.parts:
         first = run.skipped[0]
         raise DataError(f"none of the {plan.files} files is a readable document; first: {first.name}: {first.reason}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from policy_bert.classifier import Prediction
     from policy_bert.documents import Document, Unit
+    from policy_bert.scoring.classifier import Prediction
 
 CONFIDENCE_DECIMALS = 4
 CANDIDATES = 3  # the class and two runners-up

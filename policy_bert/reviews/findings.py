@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.correction import CorrectedShare, Target, confidence_strata, corrected_shares, selection_z
 from policy_bert.errors import DataError
-from policy_bert.reliability import Reliability, measure_reliability
+from policy_bert.reviews.correction import CorrectedShare, Target, confidence_strata, corrected_shares, selection_z
+from policy_bert.reviews.reliability import Reliability, measure_reliability
 from policy_bert.reviews.sheet import PROBABILITY, CodingSheet, SheetUnit
 
 # Beyond four standard deviations a random sample lies once in 16,000.

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from policy_bert.correction import CorrectedShare
-from policy_bert.reliability import Estimate
 from policy_bert.reports.columns import UNCODED
+from policy_bert.reviews.correction import CorrectedShare
 from policy_bert.reviews.findings import Findings
+from policy_bert.reviews.reliability import Estimate
 
 _DESIGN_ZH = {
     "random": "简单随机抽取",

@@ -1,0 +1,1 @@
+"""Checkpoint folders: found or downloaded, checked, described by a model card."""

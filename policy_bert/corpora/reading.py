@@ -1,0 +1,166 @@
+"""Labelled sentences from a file: checked, duplicates collapsed, contradictions handled, and the data report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from policy_bert.corpora.labelled_rows import LabelledRow, label_parser, read_labelled_rows, scheme_from_labels
+from policy_bert.corpora.report import Contradiction, CorpusReport
+from policy_bert.errors import DataError
+from policy_bert.files import stream_digest
+from policy_bert.labels import LabelScheme
+from policy_bert.rows import open_input
+from policy_bert.text import clean
+
+if TYPE_CHECKING:
+    pass
+
+ContradictionPolicy = Literal["drop", "first", "majority"]
+MAX_LISTED_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class LabelledSentence:
+    """A sentence after `clean`, its class id and the line where it first stands."""
+
+    text: str
+    label: int
+    line: int
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Distinct sentences in the file's order, the scheme they are labelled by, and what was found in the file.
+
+    `sha256` is of the file's bytes.
+    """
+
+    sentences: tuple[LabelledSentence, ...]
+    scheme: LabelScheme
+    report: CorpusReport
+    sha256: str
+
+
+def load_corpus(
+    path: str | Path,
+    scheme: LabelScheme | None = None,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    encoding: str = "auto",
+    contradictions: ContradictionPolicy = "drop",
+    max_listed_problems: int = MAX_LISTED_PROBLEMS,
+) -> Corpus:
+    """The labelled sentences of a file; see `labelled_rows.read_labelled_rows` for the forms it may have.
+
+    Args:
+        path: The file.
+        scheme: The classes; labels are their ids or names. None makes a scheme from the file: integers become classes
+            in numeric order, named by the number; other labels become classes in the order of their code points.
+        text_column: The sentences' column in a table; None for the usual names.
+        label_column: The labels' column in a table; None for the usual names.
+        encoding: `auto`, or the name of the text's encoding.
+        contradictions: For a sentence with two labels: `drop` keeps it out, `first` keeps the label of its first line,
+            `majority` the most frequent one (a tie keeps it out). All are listed in the report.
+        max_listed_problems: How many bad rows the error lists; it gives the number of all.
+
+    Raises:
+        DataError: The file cannot be read, or has bad rows, all listed with line and reason.
+    """
+    rows, found_encoding = read_labelled_rows(path, text_column, label_column, encoding)
+    checked = [_check_row(row) for row in rows]
+    if scheme is None:
+        scheme = scheme_from_labels([row.label for row in checked if not row.problem], str(path))
+    id_of = label_parser(scheme)
+    labelled, problems = [], []
+    for row in checked:
+        label, problem = (None, row.problem) if row.problem else id_of(row.label)
+        if label is None:
+            problems.append(f"line {row.line}: {problem}")
+        else:
+            labelled.append(LabelledSentence(row.text, label, row.line))
+    if problems:
+        raise DataError(_problem_list(str(path), problems, max_listed_problems))
+    if not labelled:
+        raise DataError(f"{path}: expected labelled sentences, found none")
+    sentences, contradicting = _collapse(labelled, contradictions)
+    with open_input(path) as stream:
+        sha256 = stream_digest(stream)
+    report = _report(str(path), sha256, found_encoding, labelled, sentences, contradicting, contradictions, scheme)
+    return Corpus(sentences, scheme, report, sha256)
+
+
+def _check_row(row: LabelledRow) -> LabelledRow:
+    if row.problem:
+        return row
+    text = clean(row.text)
+    problem = "" if text and row.label else "empty sentence" if not text else "no label"
+    return row._replace(text=text, problem=problem)
+
+
+def _problem_list(source: str, problems: list[str], limit: int) -> str:
+    listed = "; ".join(problems[:limit])
+    more = f"; and {len(problems) - limit} more (the first {limit} are listed)" if len(problems) > limit else ""
+    return f"{source}: {len(problems)} bad {'row' if len(problems) == 1 else 'rows'}: {listed}{more}"
+
+
+def _collapse(
+    labelled: Sequence[LabelledSentence], policy: ContradictionPolicy
+) -> tuple[tuple[LabelledSentence, ...], tuple[Contradiction, ...]]:
+    """Distinct sentences in the order of their first lines, and those that had more than one label."""
+    occurrences: dict[str, list[LabelledSentence]] = {}
+    for sentence in labelled:
+        occurrences.setdefault(sentence.text, []).append(sentence)
+    sentences, contradicting = [], []
+    for text, found in occurrences.items():
+        labels = tuple(sentence.label for sentence in found)
+        kept: int | None = labels[0]
+        if len(set(labels)) > 1:
+            kept = _settle(labels, policy)
+            contradicting.append(Contradiction(text, labels, tuple(sentence.line for sentence in found), kept))
+        if kept is not None:
+            sentences.append(LabelledSentence(text, kept, found[0].line))
+    return tuple(sentences), tuple(contradicting)
+
+
+def _settle(labels: tuple[int, ...], policy: ContradictionPolicy) -> int | None:
+    if policy == "first":
+        return labels[0]
+    if policy == "majority":
+        (label, count), (_, next_count) = Counter(labels).most_common(2)
+        return label if count > next_count else None
+    return None
+
+
+def _report(
+    path: str,
+    sha256: str,
+    encoding: str,
+    labelled: Sequence[LabelledSentence],
+    sentences: Sequence[LabelledSentence],
+    contradicting: tuple[Contradiction, ...],
+    policy: str,
+    scheme: LabelScheme,
+) -> CorpusReport:
+    occurrences = Counter(sentence.text for sentence in labelled)
+    by_class = Counter(sentence.label for sentence in labelled)
+    lengths = [len(text) for text in occurrences]
+    return CorpusReport(
+        path=path,
+        sha256=sha256,
+        encoding=encoding,
+        rows=len(labelled),
+        distinct=len(occurrences),
+        duplicated=sum(count > 1 for count in occurrences.values()),
+        contradictions=contradicting,
+        contradiction_policy=policy,
+        sentences=len(sentences),
+        class_counts=tuple(by_class[label.id] for label in scheme.labels),
+        characters_min=min(lengths),
+        characters_mean=sum(lengths) / len(lengths),
+        characters_max=max(lengths),
+    )

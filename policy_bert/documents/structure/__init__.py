@@ -1,0 +1,1 @@
+"""Paragraphs to a document's parts, headings and units."""

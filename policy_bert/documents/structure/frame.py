@@ -1,0 +1,169 @@
+"""The frame around a document's body: title, number, salutation, contents, signature, attachments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from policy_bert.documents.metadata import BODY_NAME, NUMBER, ends_title, is_date_line, is_title_part
+from policy_bert.documents.model import UnitKind
+from policy_bert.documents.structure.marks import Level, find_marker
+
+_CONTENTS = re.compile(r"\s*目\s*[录次]\s*")
+_LEADERS = re.compile(r"(?:[.．…·・]\s?){3,}\s*[-—]?\s*\d{0,4}\s*[-—]?\s*$")
+_LABEL = re.compile(
+    r"\s*(?:索\s*引\s*号|主\s*题\s*(?:分\s*类|词)|发\s*文\s*(?:机\s*关|字\s*号|日\s*期)|成\s*文\s*日\s*期|标\s*题|名\s*称|发\s*布\s*(?:日\s*期|时\s*间|机\s*构)"
+    r"|(?:信息)?来\s*源|文\s*号|有\s*效\s*性|时\s*效|公\s*开\s*方\s*式|效\s*力\s*状\s*态|施行日期|公布日期)\s*[：:\t]"
+)
+ENACTED = re.compile(r"^[（(].{0,400}(?:通过|公布|修订|修正|发布|批准|印发|施行)")
+_SALUTATION = re.compile(
+    r"^(?:各|本|有关|省|市|县|区|国务院|自治区|中央|局|部|委|直属|驻)[^。；！？]*[：:]$"
+    r"|^[^。；！？，]{2,60}(?:人民政府|委员会|办公厅|办公室|[厅局部委院会司处]|单位|企业|公司|代表|委员|同志(?:们)?)[：:]$"
+)
+_SPEECH = re.compile(r"^(?:各位|尊敬的)[^。]{1,20}[：:]$|^(?:同志们|朋友们)[！：:]$")
+ATTACHMENT_LIST = re.compile(r"^附(?:件|录)?\s*[0-9０-９一二三四五六七八九十]*\s*[：:]\s*\S")
+ATTACHMENT = re.compile(r"^附\s*(?:件|录)?\s*[0-9０-９一二三四五六七八九十]{0,3}(?:-\d+)?\s*[：:]?$")
+_OFFICER = re.compile(
+    r"^(?:总\s*理|部\s*长|局\s*长|主\s*任|主\s*席|省\s*长|市\s*长|署\s*长|行\s*长|院\s*长|厅\s*长|检察长)\s*[\u4e00-\u9fff\s]{2,8}$"
+)
+AFTERWARDS = re.compile(
+    r"^[（(](?:此件|联系人|联系电话|信息公开|本文有删减|.{0,12}公开)|^(?:抄\s*送|主\s*送|公开方式|联系人|信息公开|分\s*送)[：:]|印发$"
+)
+_SUBTITLE = re.compile(
+    r"^(?:——|―|—|-{2,}|[（(]).{0,60}$|^.{0,4}(?:省长|市长|县长|区长|主席|总理|代市长|代省长)\s*\S{2,4}$"
+)
+_HEAD_LINES = 15
+
+
+def frame_kinds(lines: Sequence[str]) -> list[UnitKind]:
+    """What each line of a part is; `content` for its body."""
+    kinds: list[UnitKind] = ["content"] * len(lines)
+    for index in contents_lines(lines):
+        kinds[index] = "toc"
+    body = _mark_head(lines, kinds)
+    _mark_foot(lines, kinds, body)
+    for index in range(body, len(lines)):
+        line = lines[index].strip()
+        if kinds[index] == "content" and _SPEECH.match(line):
+            kinds[index] = "salutation"
+        elif kinds[index] == "content" and _LABEL.match(line) and len(line) < 60:
+            kinds[index] = "front_matter"
+    return kinds
+
+
+def contents_lines(lines: Sequence[str]) -> set[int]:
+    """The lines of a table of contents: those with leaders, and from 目录 to where its first entry occurs again."""
+    found = {index for index, line in enumerate(lines) if len(line) < 100 and _LEADERS.search(line)}
+    for index, line in enumerate(lines[:-1]):
+        if not _CONTENTS.fullmatch(line):
+            continue
+        found.add(index)
+        first = _entry(lines[index + 1])
+        again = next((j for j in range(index + 2, min(index + 400, len(lines))) if _entry(lines[j]) == first), None)
+        if first and again:
+            found.update(range(index + 1, again))
+    return found
+
+
+def _entry(line: str) -> str:
+    return re.sub(r"[\s.．…·・\d\-—]+", "", line)
+
+
+def _mark_head(lines: Sequence[str], kinds: list[UnitKind]) -> int:
+    """Mark the lines before the body; the index of the body's first line."""
+    title = _title_lines(lines)
+    for index, line in enumerate(lines[:_HEAD_LINES]):
+        line = line.strip()
+        if kinds[index] == "toc":
+            continue
+        if index in title:
+            kinds[index] = "title"
+        elif ATTACHMENT.match(line) or _is_front_matter(line, index):
+            kinds[index] = "front_matter"
+        elif _SALUTATION.match(line) or _SPEECH.match(line):
+            kinds[index] = "salutation"
+        elif max(title, default=-1) < index:
+            return index
+        elif not title and find_marker(line) is None and len(line) < 30 and not re.search(r"[。；，：]", line):
+            kinds[index] = "front_matter"
+        elif index < max(title, default=-1):
+            kinds[index] = "front_matter" if len(line) < 60 and not re.search(r"[。；]", line) else "content"
+    return min(len(lines), _HEAD_LINES)
+
+
+def _title_lines(lines: Sequence[str]) -> set[int]:
+    """The lines of the title: up to three in a row that end as a title does, else a short first line."""
+    for first in range(min(8, len(lines))):
+        if (
+            _CONTENTS.fullmatch(lines[first])
+            or not is_title_part(lines[first])
+            or ATTACHMENT.match(lines[first].strip())
+        ):
+            if find_marker(lines[first]) or "。" in lines[first]:
+                return set()
+            continue
+        for last in range(first, min(first + 3, len(lines))):
+            if not is_title_part(lines[last]) or _CONTENTS.fullmatch(lines[last]):
+                break
+            if ends_title("".join(line.strip() for line in lines[first : last + 1])):
+                return set(range(first, last + 1))
+    alone = len(lines) > 1 and is_title_part(lines[0]) and len(lines[0].strip()) <= 40 and len(lines[1]) > len(lines[0])
+    return {0} if alone and not ATTACHMENT.match(lines[0].strip()) and not _CONTENTS.fullmatch(lines[0]) else set()
+
+
+def _is_front_matter(line: str, index: int) -> bool:
+    if NUMBER.search(line) and len(line) < 60 and not re.search(r"[。，；]", line):
+        return True
+    if is_date_line(line) or _LABEL.match(line) or ENACTED.match(line):
+        return True
+    if re.fullmatch(r"第\s*\d{1,5}\s*号", line):
+        return True
+    return index > 0 and _SUBTITLE.match(line) is not None and find_marker(line) is None
+
+
+def _mark_foot(lines: Sequence[str], kinds: list[UnitKind], body: int) -> None:
+    """Mark the signature and the list of attachments of a part."""
+    last = len(lines) - 1
+    dated = next((i for i in range(last, max(body, last - 12), -1) if is_date_line(lines[i])), None)
+    if dated is not None:
+        _mark(kinds, range(dated, last + 1), "signature", body)
+        end = dated - 1
+    else:
+        end = last
+        while end > body and AFTERWARDS.search(lines[end].strip()):
+            kinds[end] = "signature"
+            end -= 1
+    signed = 0
+    while end > body and signed < 12 and is_signature_name(lines[end].strip()):
+        kinds[end] = "signature"
+        end, signed = end - 1, signed + 1
+    for index in range(max(body, end - 30), end + 1):
+        line = lines[index].strip()
+        if ATTACHMENT_LIST.match(line) or (ATTACHMENT.match(line) and announces_list(lines, index)):
+            if all(not re.search(r"。", text) for text in lines[index : end + 1]):
+                _mark(kinds, range(index, end + 1), "attachment", body)
+            else:
+                kinds[index] = "attachment"
+            return
+
+
+def _mark(kinds: list[UnitKind], indices: range, kind: UnitKind, body: int) -> None:
+    for index in indices:
+        if index >= body:
+            kinds[index] = kind
+
+
+def is_signature_name(line: str) -> bool:
+    """Whether a line is a body's or an officer's name and no more."""
+    if _OFFICER.match(line):
+        return True
+    short = len(line) <= 40 and not re.search(r"[。；：，]", line) and find_marker(line) is None
+    return short and BODY_NAME.search(re.sub(r"\s+", "", line)) is not None
+
+
+def announces_list(lines: Sequence[str], index: int) -> bool:
+    """Whether 附件： announces a list of titles rather than beginning an attached text."""
+    if index + 1 >= len(lines):
+        return True
+    marker = find_marker(lines[index + 1])
+    return marker is not None and marker.level == Level.THIRD and "。" not in lines[index + 1]

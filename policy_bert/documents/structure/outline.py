@@ -1,0 +1,211 @@
+"""The outline of a document: what each line is, and under which chapter, article and headings it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from policy_bert.documents.model import UnitKind
+from policy_bert.documents.structure.frame import frame_kinds
+from policy_bert.documents.structure.marks import Level, Marker, find_marker
+from policy_bert.documents.structure.parts import part_starts
+from policy_bert.text import Span, split_sentences
+
+_UNMARKED = 10
+_HEADING_END = re.compile(r"[。；！？，：:;,、…]$")
+# A heading and the first numbered paragraph below it on one line: 一、总体要求 （一）指导思想…
+_GLUED = re.compile(
+    r"\s*(?:第[^\s，。；]{1,5}[章节]|[一二三四五六七八九十]{1,3}、)[^，。；：]{2,40}"
+    r"\s+(?=[（(][一二三四五六七八九十]{1,3}[）)]|第[^\s，。；]{1,6}条)"
+)
+_LONGEST_HEADING = 40
+_LONGEST_RUN_IN = 25
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A line, or a part of one that has numbering of its own.
+
+    Attributes:
+        line: Number of the line in the text, from 0.
+        start: First character in the text.
+        end: One past the last.
+        marker: Its numbering.
+        kind: `content` for the body, else what its place and form say.
+        run_in: Characters of a heading that the paragraph begins with: （一）总体思路。坚持…
+        headings: The headings above it.
+        part: 0 for the document itself, 1 … for what is attached to it.
+        preamble: Whether it stands before the first numbered chapter or article of a numbered text.
+    """
+
+    line: int
+    start: int
+    end: int
+    marker: Marker | None = None
+    kind: UnitKind = "content"
+    run_in: int = 0
+    headings: tuple[str, ...] = ()
+    part: int = 0
+    preamble: bool = False
+    chapter: int = 0
+    article: int = 0
+    paragraph: int = 1
+    item: int = 0
+
+
+def outline(text: str) -> list[Segment]:
+    """The segments of a text in order, each with its place; together they hold every line.
+
+    Chapter and article are 章 and 条 where a document has 条; else the two outermost levels of numbering that it uses.
+    A part attached to the document (after the signature, 附件, or a second 第一条) is numbered by its own levels.
+    """
+    segments = list(_segments(text))
+    lines = [text[segment.start : segment.end] for segment in segments]
+    starts = part_starts(lines)
+    placed: list[Segment] = []
+    for part, (first, last) in enumerate(zip(starts, [*starts[1:], len(lines)], strict=True)):
+        kinds = frame_kinds(lines[first:last])
+        members = [replace(s, kind=k, part=part) for s, k in zip(segments[first:last], kinds, strict=True)]
+        placed += _Numberer(members, lines[first:last]).place()
+    return placed
+
+
+def _segments(text: str) -> Iterator[Segment]:
+    """The lines, cut where a sentence within one begins with numbering."""
+    start = 0
+    for number, line in enumerate(text.split("\n")):
+        if line.strip():
+            cuts = [0]
+            if len(line) > 2 * _LONGEST_RUN_IN and "\t" not in line:
+                cuts += [span.start for span in split_sentences(line)[1:] if _begins_segment(line, span)]
+            if glued := _GLUED.match(line):
+                cuts = sorted({*cuts, glued.end()})
+            for begin, end in zip(cuts, [*cuts[1:], len(line)], strict=True):
+                yield Segment(number, start + begin, start + end, find_marker(line[begin:end]))
+        start += len(line) + 1
+
+
+def _begins_segment(line: str, span: Span) -> bool:
+    marker = find_marker(line[span.start : span.end])
+    return marker is not None and marker.level in (Level.CHAPTER, Level.ARTICLE, Level.FIRST, Level.SECOND)
+
+
+class _Numberer:
+    """Places the segments of one part, one after the other."""
+
+    def __init__(self, segments: Sequence[Segment], lines: Sequence[str]) -> None:
+        self.segments, self.lines = segments, lines
+        self.chapter_level: Level = Level.CHAPTER
+        self.article_level: Level = Level.ARTICLE
+        body = [s.marker.level for s in segments if s.marker and s.kind == "content"]
+        self.has_articles = body.count(Level.ARTICLE) >= 2 or {Level.ARTICLE, Level.CHAPTER} <= set(body)
+        self.is_numbered = bool(body)
+        levels = sorted(level for level in set(body) if level != Level.ARTICLE or self.has_articles)
+        if self.has_articles:
+            above = [level for level in (Level.CHAPTER, Level.PART, Level.SECTION) if level in levels]
+            self.chapter_level = (above or [Level.CHAPTER])[0]
+        else:
+            if Level.CHAPTER in levels:
+                levels = [level for level in levels if level >= Level.CHAPTER]
+            self.chapter_level = levels[0] if levels else Level.CHAPTER
+            self.article_level = levels[1] if len(levels) > 1 else Level.FIFTH
+        self.chapter = self.article = self.paragraph = self.item = 0
+        self.path: list[tuple[int, str]] = []
+
+    def place(self) -> list[Segment]:
+        """The segments with chapter, article, paragraph, item and headings."""
+        return [self._place(index) for index in range(len(self.segments))]
+
+    def _place(self, index: int) -> Segment:
+        segment, line = self.segments[index], self.lines[index]
+        if segment.kind != "content":
+            return self._numbered(segment, keep_path=segment.kind == "signature")
+        marker = segment.marker
+        if marker and marker.level == Level.ARTICLE and not self.has_articles:
+            marker = None
+        self._count(marker)
+        segment = replace(segment, marker=marker, preamble=self.is_numbered and not (self.chapter or self.article))
+        if marker and marker.level <= self.article_level:
+            self.path = [entry for entry in self.path if entry[0] < marker.level]
+        if self._is_heading(index, marker):
+            placed = self._numbered(replace(segment, kind="heading"))
+            self._push(marker, line)
+            self.paragraph = 0
+            return placed
+        run_in = self._run_in(marker, line)
+        if run_in:
+            self._push(marker, line[:run_in])
+        elif marker and marker.level == Level.ARTICLE:
+            self._push(marker, line[: marker.length])
+        return self._numbered(replace(segment, run_in=run_in))
+
+    def _numbered(self, segment: Segment, keep_path: bool = True) -> Segment:
+        return replace(
+            segment,
+            chapter=self.chapter,
+            article=self.article,
+            paragraph=max(self.paragraph, 1),
+            item=self.item,
+            headings=tuple(text for _, text in self.path) if keep_path else (),
+        )
+
+    def _count(self, marker: Marker | None) -> None:
+        if marker is None or marker.level > self.article_level:
+            self.item = marker.number if marker else 0
+            self.paragraph += not (marker and self.has_articles and self.paragraph)
+            return
+        self.item, self.paragraph = 0, 1
+        if marker.level == self.article_level:
+            self.article = marker.number
+        elif marker.level <= self.chapter_level:
+            self.chapter = marker.number if marker.level == self.chapter_level else 0
+            self.article = 0
+        elif not self.has_articles:
+            self.article = 0
+
+    def _push(self, marker: Marker | None, text: str) -> None:
+        level = marker.level if marker else _UNMARKED
+        self.path = [entry for entry in self.path if entry[0] < level]
+        self.path.append((level, " ".join(text.split()).rstrip("。：:")))
+
+    def _is_heading(self, index: int, marker: Marker | None) -> bool:
+        line = self.lines[index].strip()
+        rest = line[marker.length :].strip() if marker else line
+        if "\t" in line or len(rest) > _LONGEST_HEADING:
+            return False
+        following = self.segments[index + 1] if index + 1 < len(self.segments) else None
+        has_body = following is not None and following.kind == "content" and following.line != self.segments[index].line
+        if marker is None:
+            return has_body and not self.has_articles and self._is_unmarked_heading(index, rest)
+        deeper = has_body and (following.marker is None or following.marker.level > marker.level)  # type: ignore[union-attr]
+        if marker.level <= Level.ARTICLE:
+            return not re.search(r"[。；，：:]", rest)
+        if self.has_articles:
+            return False
+        if rest.endswith("。"):
+            return deeper and len(rest) <= _LONGEST_RUN_IN + 5 and not re.search(r"[。；]", rest[:-1])
+        if _HEADING_END.search(rest) or "。" in rest:
+            return False
+        return marker.level == Level.FIRST or deeper or len(rest) < 8
+
+    def _is_unmarked_heading(self, index: int, line: str) -> bool:
+        if re.match(r"专栏\s*\d", line):
+            return not _HEADING_END.search(line)
+        if (
+            len(line) > _LONGEST_RUN_IN
+            or re.search(r"[。；！？，：:]", line)
+            or line.startswith(("—", "－", "-", "●", "•"))
+        ):
+            return False
+        before, after = self.lines[index - 1].strip() if index else "", self.lines[index + 1].strip()
+        return not before.endswith(("：", ":")) and len(after) > len(line) and after[-1] in "。；："
+
+    def _run_in(self, marker: Marker | None, line: str) -> int:
+        if self.has_articles or (marker.level < Level.FIRST if marker else not line.startswith("——")):
+            return 0
+        sentences = split_sentences(line)
+        if len(sentences) < 2 or line[sentences[0].end - 1] != "。":
+            return 0
+        length = sentences[0].end - (marker.length if marker else 2)
+        return sentences[0].end if length <= _LONGEST_RUN_IN else 0

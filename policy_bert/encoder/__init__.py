@@ -1,0 +1,1 @@
+"""The model that is fine-tuned: its base, its head, its vocabulary."""

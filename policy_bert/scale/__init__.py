@@ -1,0 +1,1 @@
+"""Many files on all cores or on a cluster."""

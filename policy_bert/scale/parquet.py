@@ -1,0 +1,212 @@
+"""One input file scored into one Parquet file that says what it was made of: the step that `scale` repeats.
+
+The output appears under its name complete, with the input's stamp, the model's digest and the settings in its footer;
+whoever finds it can tell whether it is still the answer. So a step may be killed and repeated anywhere, any number of
+times, and no row is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policy_bert.checkpoint.folder import checkpoint_digest
+from policy_bert.errors import DataError, UserError
+from policy_bert.rows import read_sentences
+from policy_bert.scoring.classifier import PolicyClassifier
+from policy_bert.scoring.engine import EngineName
+from policy_bert.scoring.rows import OutputOptions, rows_of, scored_windows, windows_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+SOURCE_COLUMN = "source"
+FOOTER_KEY = b"policy_bert"
+MOST_DEATHS = 3  # workers that a file may cost
+GROUP_ROWS = 50_000
+GROUP_CHARACTERS = 20_000_000
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model scores and how, as plain values that travel to other machines."""
+
+    model: str | None = None
+    revision: str | None = None
+    engine: EngineName = "auto"
+    device: str = "auto"
+    threads: int | None = 1
+
+    def load(self) -> PolicyClassifier:
+        """The classifier; errors as `PolicyClassifier.from_pretrained`."""
+        return PolicyClassifier.from_pretrained(
+            self.model, revision=self.revision, engine=self.engine, device=self.device, threads=self.threads
+        )
+
+
+@dataclass(frozen=True)
+class RowSettings:
+    """What decides the rows, beside input and model; equal settings give equal rows."""
+
+    top_k: int = 1
+    all_scores: bool = False
+    text_column: str | None = None
+    encoding: str = "auto"
+    batch_size: int | None = None
+
+    def options(self) -> OutputOptions:
+        """As `predict` writes Parquet, always with the column `truncated`, so that all files have one schema."""
+        return OutputOptions("parquet", self.top_k, self.all_scores, truncated=True)
+
+
+@dataclass(frozen=True)
+class ScoredFile:
+    """What became of an input file: its rows, or the one-line `error` that kept it from being scored."""
+
+    source: str
+    output: str
+    rows: int
+    started_unix_s: float
+    elapsed_s: float
+    error: str = ""
+
+
+class FileScorer:
+    """A worker: loads the classifier once, then scores the files it is given, one batch row a file."""
+
+    def __init__(self, choice: ModelChoice, settings: RowSettings, model_digest: str) -> None:
+        self.classifier = choice.load()
+        self.settings, self.model_digest = settings, model_digest
+        self.wrong_model = ""
+        if checkpoint_digest(self.classifier.checkpoint) != model_digest:
+            where = f"{platform.node()}: {self.classifier.checkpoint}"
+            self.wrong_model = f"{where} is another model than the one the job was started with; install the same"
+
+    def __call__(self, batch: dict[str, NDArray[np.str_]]) -> dict[str, list[Any]]:
+        """Score the files of the columns `source` and `output`; a user's mistake becomes the row's `error`."""
+        results = [self._score(str(s), str(o)) for s, o in zip(batch["source"], batch["output"], strict=True)]
+        return {key: [asdict(result)[key] for result in results] for key in asdict(results[0])}
+
+    def _score(self, source: str, output: str) -> ScoredFile:
+        began, start = time.time(), time.monotonic()
+        if self.wrong_model:
+            return ScoredFile(source, output, 0, began, 0.0, self.wrong_model)
+        if count_deaths(Path(output)) >= MOST_DEATHS:
+            error = f"{source}: {MOST_DEATHS} workers died of it, perhaps for want of memory; it is left out"
+            return ScoredFile(source, output, 0, began, 0.0, error)
+        try:
+            rows = score_file(self.classifier, Path(source), Path(output), self.settings, self.model_digest)
+            return ScoredFile(source, output, rows, began, time.monotonic() - start)
+        except UserError as error:
+            return ScoredFile(source, output, 0, began, time.monotonic() - start, " ".join(str(error).split()))
+
+
+def score_file(
+    classifier: PolicyClassifier, source: Path, output: Path, settings: RowSettings, model_digest: str
+) -> int:
+    """Score a file into a Parquet file and return its number of rows; an output that is up to date is left alone.
+
+    Columns are those of `predict`, then `truncated`, then `source`, the input's path. A file of zero bytes gives
+    zero rows. Memory does not grow with the input.
+
+    Raises:
+        DataError: The input cannot be read or changes meanwhile, or the output cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    stamp = make_stamp(source, settings, model_digest)
+    if read_stamp(output) == stamp:
+        return int(pq.read_metadata(output).num_rows)
+    schema = _schema(classifier, settings.options()).with_metadata({FOOTER_KEY: json.dumps(stamp).encode()})
+    partial = output.with_name(f".{output.name}.{platform.node()}-{os.getpid()}.partial")
+    count = 0
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                for table in _tables(classifier, source, settings, schema):
+                    writer.write_table(table)
+                    count += table.num_rows
+            file.flush()
+            os.fsync(file.fileno())
+        if make_stamp(source, settings, model_digest) != stamp:
+            raise DataError(f"{source}: changed while it was scored; run again")
+        os.replace(partial, output)
+    except OSError as error:
+        raise DataError(f"{output}: cannot write: {error.strerror or error}; mend that and run again") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return count
+
+
+def count_deaths(output: Path) -> int:
+    """The workers that died while they wrote this output: each leaves its unfinished file."""
+    return len(list(output.parent.glob(f".{glob.escape(output.name)}.*.partial")))
+
+
+def make_stamp(source: Path, settings: RowSettings, model_digest: str) -> dict[str, Any]:
+    """What an output of this input, model and settings carries in its footer.
+
+    Raises:
+        DataError: The input is not there.
+    """
+    try:
+        status = source.stat()
+    except OSError as error:
+        raise DataError(f"{source}: cannot read the file: {error.strerror}") from error
+    about = {"source": str(source), "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    return about | {"model_sha256": model_digest, "settings": asdict(settings)}
+
+
+def read_stamp(output: Path) -> dict[str, Any] | None:
+    """The stamp in an output's footer; None where there is no file, or one of somebody else's."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        stamp = json.loads((pq.read_metadata(output).metadata or {})[FOOTER_KEY])
+    except (OSError, KeyError, ValueError, pa.ArrowException):
+        return None
+    return stamp if isinstance(stamp, dict) else None
+
+
+def _schema(classifier: PolicyClassifier, options: OutputOptions) -> pa.Schema:
+    import pyarrow as pa
+
+    kinds = dict.fromkeys(("line", "label", "truncated"), pa.int64())
+    kinds |= dict.fromkeys(("sentence", "label_name", "group", "alternatives"), pa.string())
+    columns = [pa.field(name, kinds.get(name, pa.float64())) for name in options.columns(classifier.scheme)]
+    return pa.schema([*columns, pa.field(SOURCE_COLUMN, pa.string())])
+
+
+def _tables(classifier: PolicyClassifier, source: Path, settings: RowSettings, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of a file in tables of about `GROUP_ROWS` rows, fewer where texts are long."""
+    import pyarrow as pa
+
+    if source.stat().st_size == 0:
+        return
+    sentences = read_sentences(source, settings.text_column, settings.encoding)
+    rows: list[dict[str, Any]] = []
+    characters = 0
+    windows = windows_of(sentences, classifier.engine.window_sentences)
+    with contextlib.closing(scored_windows(classifier, windows, settings.batch_size)) as parts:
+        for window, scored in parts:
+            for row in rows_of(classifier, window, scored, settings.options()):
+                rows.append(row | {SOURCE_COLUMN: str(source)})
+                characters += len(row["sentence"])
+            if len(rows) >= GROUP_ROWS or characters >= GROUP_CHARACTERS:
+                yield pa.Table.from_pylist(rows, schema)
+                rows, characters = [], 0
+    if rows:
+        yield pa.Table.from_pylist(rows, schema)

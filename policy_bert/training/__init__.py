@@ -1,0 +1,1 @@
+"""Fine-tuning: what is trained on, the recipe, the `Trainer`."""
