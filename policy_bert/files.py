@@ -1,4 +1,4 @@
-"""Files that survive a kill at any moment: written whole or not at all, synced before they are named, locked."""
+"""Files that survive a kill at any moment: written whole or not at all, synced before they are named, and locked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import IO
 
 from policy_bert.errors import DataError
 
+PARTIAL = ".partial"  # how the name of a file ends while it is written
+
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file of any size, in hexadecimal."""
@@ -19,7 +21,7 @@ def file_digest(path: Path) -> str:
 
 
 def stream_digest(stream: IO[bytes]) -> str:
-    """Likewise of what is left of a stream."""
+    """The SHA-256, in hexadecimal, of the bytes that are left in a stream."""
     digest = hashlib.sha256()
     while block := stream.read(1 << 20):
         digest.update(block)
@@ -32,15 +34,31 @@ def file_stamp(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Put a file under its name only when its bytes are on the disk."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file of another name beside `path` to write to; it takes the name `path` when the block ends without an error.
+
+    Until then nothing at `path` changes, and after an error nothing is left of the new file. Its bytes are on the disk
+    before it is named, so a kill or a power cut at any moment leaves the old file or the new one.
+
+    Args:
+        path: The name that the file gets; its folder must be there.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
+    """Put text with plain line feeds under a name, whole or not at all; see `written_whole`."""
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding=encoding, newline="\n")
 
 
 def sync_folder(folder: Path) -> None:
@@ -55,23 +73,22 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Keep out a second process that locks the same file; the system frees the lock of a killed one.
+def locked(folder: Path) -> Iterator[None]:
+    """Keep out a second process that writes the same folder or file.
+
+    The lock is a file beside it, `.<name>.lock`, that is never deleted: a process that waits for a deleted one would
+    hold a lock that nobody sees. The system frees the lock of a killed process.
 
     Raises:
         DataError: Another process holds the lock.
     """
+    from filelock import FileLock, Timeout
+
     try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with file.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"{file.parent}: another run is writing this output; wait for it to end") from None
-        yield
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
+            yield
+    except Timeout:
+        raise DataError(f"{folder}: another run is writing it; wait for it to end") from None
 
 
 @contextlib.contextmanager

@@ -17,20 +17,22 @@ from policy_bert.checkpoint.folder import checkpoint_digest
 from policy_bert.command import progress_bar
 from policy_bert.errors import DataError
 from policy_bert.files import (
+    PARTIAL,
     file_digest,
     file_stamp,
     locked,
     naming_disk_errors,
     sync_folder,
-    write_durably,
+    write_text,
+    written_whole,
 )
 from policy_bert.rows import InputSentence, open_input, open_writer, read_sentences
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.scoring.rows import InputScan, OutputOptions, rows_of, scan_input, scored_windows, windows_of
 
 MANIFEST_FILE = "manifest.json"
-_LOCK_FILE, _SPOOL_FILE, _COMPLETE_FILE = "lock", "input.txt", "complete"
-_OWN_FILES = (MANIFEST_FILE, _LOCK_FILE, _SPOOL_FILE, _COMPLETE_FILE)
+_SPOOL_FILE, _COMPLETE_FILE = "input.txt", "complete"
+_OWN_FILES = (MANIFEST_FILE, _SPOOL_FILE, _COMPLETE_FILE)
 # Raised when parts of an older version can no longer be continued.
 _PARTS_VERSION = 1
 
@@ -93,7 +95,7 @@ def score_to_file(
     with naming_disk_errors(output):
         folder.mkdir(exist_ok=True)
         _refuse_foreign_files(folder)
-        with locked(folder / _LOCK_FILE):
+        with locked(folder):
             if restart:
                 _remove_parts(folder)
             source = _spooled(source, folder)
@@ -146,14 +148,15 @@ def _begin(
     except DataError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    write_durably(path, json.dumps({**manifest, "scan": asdict(scan)}, ensure_ascii=False, indent=2) + "\n")
+    write_text(path, json.dumps({**manifest, "scan": asdict(scan)}, ensure_ascii=False, indent=2) + "\n")
     return scan
 
 
 def _is_ours(name: str) -> bool:
-    return bool(
-        re.fullmatch(r"part-\d{7}\.jsonl|" + "|".join(map(re.escape, _OWN_FILES)), name.removesuffix(".partial"))
-    ) or (name.startswith(f".{_COMPLETE_FILE}."))
+    finished = r"part-\d{7}\.jsonl|" + "|".join(map(re.escape, _OWN_FILES))
+    return bool(re.fullmatch(rf"{finished}|\.({finished})\.\d+\{PARTIAL}", name)) or name.startswith(
+        f".{_COMPLETE_FILE}."
+    )
 
 
 def _refuse_foreign_files(folder: Path) -> None:
@@ -164,7 +167,7 @@ def _refuse_foreign_files(folder: Path) -> None:
 
 def _remove_parts(folder: Path) -> None:
     for entry in folder.iterdir():
-        if entry.name not in (_LOCK_FILE, _SPOOL_FILE):
+        if entry.name != _SPOOL_FILE:
             entry.unlink()
 
 
@@ -206,7 +209,7 @@ def _score_parts(
     ):
         for index, (window, scored) in enumerate(scored_parts, done):
             rows = rows_of(classifier, window, scored, options)
-            write_durably(_part(folder, index), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            write_text(_part(folder, index), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
             progress.update(len(window))
 
 
@@ -234,8 +237,6 @@ def _spooled(source: JobInput, folder: Path) -> JobInput:
     """The input as a regular file: standard input and pipes are copied beside the parts."""
     if source.is_rereadable:
         return source
-    partial = folder / f"{_SPOOL_FILE}.partial"
-    with open_input(source.path) as stream, partial.open("wb") as copy:
+    with open_input(source.path) as stream, written_whole(folder / _SPOOL_FILE) as partial, partial.open("wb") as copy:
         shutil.copyfileobj(stream, copy, 1 << 20)
-    os.replace(partial, folder / _SPOOL_FILE)
     return replace(source, path=str(folder / _SPOOL_FILE))

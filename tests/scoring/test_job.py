@@ -103,7 +103,7 @@ def test_finished_parts_are_not_scored_again(
 
 
 def interrupt(classifier: PolicyClassifier, source: JobInput, output: Path, after_parts: int, **options: Any) -> None:
-    write = scoring_job.write_durably
+    write = scoring_job.write_text
 
     def stop(path: Path, text: str) -> None:
         if path.name == f"part-{after_parts:07}.jsonl":
@@ -111,7 +111,7 @@ def interrupt(classifier: PolicyClassifier, source: JobInput, output: Path, afte
         write(path, text)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring_job, "write_durably", stop)
+        patch.setattr(scoring_job, "write_text", stop)
         with pytest.raises(KeyboardInterrupt):
             score_to_file(classifier, source, output, OutputOptions(**options))
 
@@ -155,24 +155,24 @@ def test_an_input_that_changes_meanwhile_is_refused(
 def test_a_full_disk_is_one_line_and_a_later_run_completes(
     classifier: PolicyClassifier, source: JobInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output, write = tmp_path / "out.tsv", scoring_job.write_durably
+    output, write = tmp_path / "out.tsv", scoring_job.write_text
 
     def full(path: Path, text: str) -> None:
         if path.name == "part-0000001.jsonl":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, text)
 
-    monkeypatch.setattr(scoring_job, "write_durably", full)
+    monkeypatch.setattr(scoring_job, "write_text", full)
     with pytest.raises(DataError, match=r"No space left on device.*to continue"):
         score_to_file(classifier, source, output, OutputOptions())
-    monkeypatch.setattr(scoring_job, "write_durably", write)
+    monkeypatch.setattr(scoring_job, "write_text", write)
     assert score_to_file(classifier, source, output, OutputOptions()) == 11
 
 
 def test_a_vanished_folder_is_one_line_and_a_later_run_completes(
     classifier: PolicyClassifier, source: JobInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, write = tmp_path / "results", scoring_job.write_durably
+    folder, write = tmp_path / "results", scoring_job.write_text
     folder.mkdir()
 
     def vanish(path: Path, text: str) -> None:
@@ -180,10 +180,10 @@ def test_a_vanished_folder_is_one_line_and_a_later_run_completes(
             shutil.rmtree(folder)
         write(path, text)
 
-    monkeypatch.setattr(scoring_job, "write_durably", vanish)
+    monkeypatch.setattr(scoring_job, "write_text", vanish)
     with pytest.raises(DataError, match="cannot write"):
         score_to_file(classifier, source, folder / "out.tsv", OutputOptions())
-    monkeypatch.setattr(scoring_job, "write_durably", write)
+    monkeypatch.setattr(scoring_job, "write_text", write)
     folder.mkdir()
     assert score_to_file(classifier, source, folder / "out.tsv", OutputOptions()) == 11
 
@@ -218,7 +218,7 @@ def test_two_runs_of_one_output_exclude_each_other(
 ) -> None:
     output = tmp_path / "out.tsv"
     interrupt(classifier, source, output, after_parts=1)
-    with locked(tmp_path / "out.tsv.parts" / "lock"), pytest.raises(DataError, match="another run"):
+    with locked(tmp_path / "out.tsv.parts"), pytest.raises(DataError, match="another run"):
         score_to_file(classifier, source, output, OutputOptions())
 
 
