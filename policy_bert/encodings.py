@@ -96,7 +96,9 @@ def _control_share(text: str) -> float:
 def _wide(content: bytes, complete: bool) -> Encoding | None:
     texts = {codec: _decode(content, codec, complete) or "" for codec in ("utf-16-le", "utf-16-be")}
     codec = max(texts, key=lambda name: _plausible_share(texts[name]))
-    letters = sum(0x20 <= byte < 0x7F for byte in content)  # that are most of the bytes are Latin text with a stray zero
+    letters = sum(
+        0x20 <= byte < 0x7F for byte in content
+    )  # that are most of the bytes are Latin text with a stray zero
     if 0 not in content or _plausible_share(texts[codec]) < _LEAST_PLAUSIBLE_SHARE or letters > 0.8 * len(content):
         return None
     return Encoding(codec, codec, certain=False)
