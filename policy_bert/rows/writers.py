@@ -21,6 +21,7 @@ FORMATS = ("tsv", "csv", "jsonl", "xlsx", "parquet")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _TSV_SEPARATORS = str.maketrans("\t\n\r", "   ")
 _ROW_GROUP = 10_000
+_ROW_GROUP_CHARACTERS = 20_000_000
 _XLSX_MAX_ROWS = 1_048_576
 _XLSX_MAX_CHARACTERS = 32_767
 _XLSX_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -57,30 +58,34 @@ def without_formula(cell: Any) -> Any:
 def open_writer(
     target: str | Path | IO[Any],
     format: str,
-    columns: Sequence[str],
+    columns: Sequence[str] | Mapping[str, type],
     *,
     header: bool = True,
     decimals: int | None = 4,
+    footer: Mapping[str, str] | None = None,
 ) -> RowWriter:
     """A writer of rows with the given columns, in their order.
 
     CSV in a file is for people and their spreadsheet programs: UTF-8 with a byte order mark, lines that end in CR LF,
     and an apostrophe before a text that would run as a formula, which reading takes off again. CSV into a stream is
     for programs and has none of these. TSV and JSON lines are plain UTF-8. A field of a TSV never holds a tab or a
-    line end: they become spaces. Parquet is written in row groups of 10,000 rows; its column types are those of the
-    first group.
+    line end: they become spaces. Parquet is written in row groups of 10,000 rows, fewer where texts are long.
 
     Args:
         target: A path, or an open stream (text or binary; XLSX and Parquet need a binary one or one with `buffer`).
         format: One of `FORMATS`.
-        columns: Column names.
+        columns: Column names; with the types of their values (int, float or str) the columns of Parquet have these,
+            otherwise those of the first row group.
         header: Whether TSV and CSV begin with the header (and CSV with its mark); False for a part to be appended.
         decimals: Digits after the point of a float, written out in full in TSV and CSV; None writes every digit.
+        footer: What the footer of a Parquet file says beside.
 
     Raises:
         DataError: The format is unknown, or the file cannot be written.
     """
-    return _WRITERS[check_format(format)](target, columns, header, decimals)
+    writer = _WRITERS[check_format(format)](target, columns, header, decimals)
+    writer.footer = dict(footer or {})
+    return writer
 
 
 class RowWriter:
@@ -96,10 +101,17 @@ class RowWriter:
 
     text = True  # whether the format is text
 
+    footer: Mapping[str, str] = {}
+
     def __init__(
-        self, target: str | Path | IO[Any], columns: Sequence[str], header: bool, decimals: int | None
+        self,
+        target: str | Path | IO[Any],
+        columns: Sequence[str] | Mapping[str, type],
+        header: bool,
+        decimals: int | None,
     ) -> None:
         self.columns, self._decimals = tuple(columns), decimals
+        self._types = dict(columns) if isinstance(columns, Mapping) else {}
         self._path: Path | None = None
         self._stack = contextlib.ExitStack()  # closes the file, then gives it its name
         self._stream: Any = self._open(target)
@@ -300,12 +312,14 @@ class _ParquetWriter(RowWriter):
 
     def _begin(self, header: bool) -> None:
         self._group: list[list[Any]] = []
+        self._characters = 0
         self._schema: Any = None
         self._file: Any = None
 
     def _write(self, values: list[Any]) -> None:
         self._group.append(values)
-        if len(self._group) >= _ROW_GROUP:
+        self._characters += sum(len(value) for value in values if isinstance(value, str))
+        if len(self._group) >= _ROW_GROUP or self._characters >= _ROW_GROUP_CHARACTERS:
             self._write_group()
 
     def _write_group(self) -> None:
@@ -313,13 +327,16 @@ class _ParquetWriter(RowWriter):
 
         columns = [[row[place] for row in self._group] for place in range(len(self.columns))]
         if self._file is None:
+            known = {int: pyarrow.int64(), float: pyarrow.float64(), str: pyarrow.string()}
             inferred = [pyarrow.infer_type(column) for column in columns]
             types = [pyarrow.string() if pyarrow.types.is_null(kind) else kind for kind in inferred]
-            self._schema = pyarrow.schema(list(zip(self.columns, types, strict=True)))
-            self._file = pyarrow.parquet.ParquetWriter(self._stream, self._schema)
+            pairs = zip(self.columns, types, strict=True)
+            fields = [(name, known.get(self._types.get(name, object), kind)) for name, kind in pairs]
+            self._schema = pyarrow.schema(fields, metadata=dict(self.footer) or None)
+            self._file = pyarrow.parquet.ParquetWriter(self._stream, self._schema, compression="zstd")
         arrays = [pyarrow.array(column, kind) for column, kind in zip(columns, self._schema.types, strict=True)]
         self._file.write_table(pyarrow.Table.from_arrays(arrays, schema=self._schema))
-        self._group = []
+        self._group, self._characters = [], 0
 
     def _finish(self) -> None:
         if self._group or self._file is None:
