@@ -41,7 +41,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "that long after the header was written, its line is named on standard error.",
     )
     add = parser.add_argument
-    add("file", help="one sentence a line (.txt or any other), a .csv, .tsv, .json, .jsonl, .xlsx or .parquet; - is stdin")
+    add(
+        "file",
+        help="one sentence a line (.txt or any other), a .csv, .tsv, .json, .jsonl, .xlsx or .parquet; - is stdin",
+    )
     add("-o", "--output", metavar="FILE", help="written when complete; a killed run is continued by the same command")
     add("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}; default: by the output's extension, tsv on stdout")
     add("--top-k", type=positive_int, default=1, metavar="K", help="best classes to name: the first, and K-1 "
