@@ -96,10 +96,10 @@ def _tabbed_rows(numbered: Iterator[tuple[int, str]]) -> Iterator[LabelledRow]:
 
 def _table_rows(table: Table, text_column: str | None, label_column: str | None) -> tuple[Iterator[LabelledRow], str]:
     text_name = table.find_column(text_column, TEXT_COLUMNS, "sentences")
-    usual = LABEL_COLUMNS
+    usual: Sequence[str] = LABEL_COLUMNS
     if label_column is None and not any(look(name) in LABEL_COLUMNS for name in table.columns):
         candidates = label_candidates(table.columns, [text_name])
-        usual = tuple(candidates) if len(candidates) == 1 else usual
+        usual = candidates if len(candidates) == 1 else usual
     wanted = [text_name, table.find_column(label_column, usual, "labels")]
     if f"{wanted[1]}.status" in table.columns:  # Argilla's, of each response
         wanted.append(f"{wanted[1]}.status")

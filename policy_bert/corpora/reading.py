@@ -111,13 +111,11 @@ def _check_columns(rows: Sequence[LabelledRow], source: str) -> None:
     each_once = len(labels) == len(rows) >= 10
     if longer and (len(labels) > len(texts) or each_once):
         raise DataError(
-            f"{source}: the columns seem the wrong way round: {len(labels)} labels, {rows[0].label[:20]!r} among them, for "
-            f"{len(texts)} sentences, {rows[0].text[:20]!r} among them; name them with --text-column and --label-column"
+            f"{source}: the columns seem the wrong way round: {len(labels)} labels such as {rows[0].label[:20]!r} for "
+            f"{len(texts)} sentences such as {rows[0].text[:20]!r}; name them with --text-column and --label-column"
         )
     if each_once:
-        say_once(
-            f"{source}: {len(labels)} classes for as many rows, {rows[0].label[:20]!r} among them; is it the column?"
-        )
+        say_once(f"{source}: {len(labels)} classes for as many rows, such as {rows[0].label[:20]!r}; is it the column?")
     if labels and len(rows) > 2 and not is_integer(rows[0].label) and all(is_integer(row.label) for row in rows[1:]):
         say_once(f"{source}: line {rows[0].line}: all labels but {rows[0].label[:20]!r} are integers; is it a header?")
 

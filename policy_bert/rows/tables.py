@@ -131,7 +131,7 @@ class Table:
 
 
 def as_text(value: Any) -> str:
-    """A cell's value as a reader sees it: nothing for None, `4` for the 4.0 that spreadsheets make of 4, a date alone."""
+    """A cell's value as a reader sees it: nothing for None, `4` for the 4.0 that spreadsheets make of it, a date alone."""
     if value is None or isinstance(value, _Formula):
         return ""
     if isinstance(value, float) and value.is_integer():

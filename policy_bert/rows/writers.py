@@ -171,8 +171,11 @@ class RowWriter:
             if not path.exists() or path.is_file():  # others, such as /dev/null, are never renamed over
                 path = self._stack.enter_context(written_whole(path))
             try:
-                text = {"mode": "w", "encoding": "utf-8", "errors": "replace", "newline": ""}
-                stream: Any = path.open(**(text if self.text else {"mode": "wb"}))
+                stream: IO[Any]
+                if self.text:
+                    stream = path.open("w", encoding="utf-8", errors="replace", newline="")
+                else:
+                    stream = path.open("wb")
             except OSError:
                 self._stack.pop_all()  # there is no file to put under its name
                 raise
