@@ -71,9 +71,10 @@ def read_labelled_rows(
             _refuse_more_columns(body, path)
             return _tabbed_rows(chain(body, numbered)), lines.encoding
         if kind is None:
-            found = f"; found {', '.join(header)}" if is_header else ""
+            found = f"found a header with {', '.join(header)}" if is_header else "columns were named"
             raise DataError(
-                f"{path}: columns are read from .tsv, .csv, .json, .jsonl, .xlsx and .parquet; rename the file{found}"
+                f"{path}: expected sentence, tab, label on a line, {found}; columns are read from .tsv, .csv, .json, "
+                ".jsonl, .xlsx and .parquet: rename the file"
             )
     return _table_rows(open_table(path, encoding, sheet, [text_column, label_column]), text_column, label_column)
 

@@ -131,7 +131,7 @@ class Table:
 
 
 def as_text(value: Any) -> str:
-    """A cell's value as a reader sees it: nothing for None, `4` for the 4.0 that spreadsheets make of it, a date alone."""
+    """A cell as a reader sees it: nothing for None, `4` for the 4.0 that spreadsheets make of it, a day without hour."""
     if value is None or isinstance(value, _Formula):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -279,9 +279,8 @@ def _open_json(lines: LineReader, source: str) -> Table:
     def read(wanted: Sequence[str]) -> Iterator[Record]:
         for line, cells, problem in chain(head, objects):
             values = cells[0] if cells else {}
-            missing = [name for name in wanted if name not in values]
-            if missing and not problem:
-                problem = f"no key {missing[0]!r}; found {', '.join(values)}"
+            if not problem and wanted and wanted[0] not in values:
+                problem = f"no key {wanted[0]!r}; found {', '.join(values)}"
             yield Record(line, tuple(values.get(name) for name in wanted), problem)
 
     return Table(source, columns, lines.encoding, read)
@@ -331,7 +330,7 @@ def _open_workbook(path: Path, sheet: str | None, header: bool) -> Table:
     except Exception as error:  # openpyxl lets zipfile's, ElementTree's and its own errors through
         raise DataError(f"{path}: expected an Excel workbook (.xlsx), found something else: {error}") from error
     if others:
-        say_once(f"{path}: read the sheet {name!r} and left out {', '.join(map(repr, others))}; choose one by its name")
+        say_once(f"{path}: read the sheet {name!r} and left out {', '.join(map(repr, others))}; choose with --sheet (data.sheet)")
 
     def rows() -> Iterator[Record]:
         numbered = enumerate(sheets[name].iter_rows(values_only=True), 1)
