@@ -70,7 +70,7 @@ def find_encoding(head: bytes, complete: bool, source: str, wanted: str = "auto"
             "name its encoding (--encoding, data.encoding) or save it as UTF-8"
         )
     if not found.certain:
-        say_once(f"{source}: read as {found.name}, which is a guess; if it is wrong name it (--encoding, data.encoding)")
+        say_once(f"{source}: read as {found.name}, which is a guess; if it is wrong, name the right one (--encoding)")
     return found
 
 

@@ -131,7 +131,7 @@ class Table:
 
 
 def as_text(value: Any) -> str:
-    """A cell as a reader sees it: nothing for None, `4` for the 4.0 that spreadsheets make of it, a day without hour."""
+    """A cell as a reader sees it: nothing for None, 4 for the 4.0 that spreadsheets make of it, a day without hour."""
     if value is None or isinstance(value, _Formula):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -330,7 +330,8 @@ def _open_workbook(path: Path, sheet: str | None, header: bool) -> Table:
     except Exception as error:  # openpyxl lets zipfile's, ElementTree's and its own errors through
         raise DataError(f"{path}: expected an Excel workbook (.xlsx), found something else: {error}") from error
     if others:
-        say_once(f"{path}: read the sheet {name!r} and left out {', '.join(map(repr, others))}; choose with --sheet (data.sheet)")
+        left_out = ", ".join(map(repr, others))
+        say_once(f"{path}: read the sheet {name!r} and left out {left_out}; choose one with --sheet (data.sheet)")
 
     def rows() -> Iterator[Record]:
         numbered = enumerate(sheets[name].iter_rows(values_only=True), 1)
