@@ -88,7 +88,7 @@ def test_latin_words_with_accents_never_become_chinese(texts, last):
 
 
 @settings(max_examples=60)
-@given(st.lists(st.sampled_from(CHINESE.split() + ["数字经济", "供给", "5G"]), min_size=1, max_size=20))
+@given(st.lists(st.sampled_from([*CHINESE.split(), "数字经济", "供给", "5G"]), min_size=1, max_size=20))
 def test_gb2312_text_is_read_whole_and_cut_characters_do_no_harm(texts):
     content = "\n".join(texts).encode("gb18030")
     found = guess_encoding(content)
