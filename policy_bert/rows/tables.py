@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from policy_bert.errors import DataError
 from policy_bert.rows.exports import flat_rows
 from policy_bert.rows.lines import LineReader, open_input, say_once
-from policy_bert.rows.writers import FORMULA_STARTS
+from policy_bert.rows.writers import with_formula
 from policy_bert.text import look
 
 _MAX_CELL_CHARACTERS = 1_000_000
@@ -247,12 +247,7 @@ def _csv_rows(lines: Iterator[str], delimiter: str, guarded: bool) -> Iterator[R
             yield Record(start, (), f"the quotation marks of the CSV row do not match ({error})")
             continue
         if any(cell.strip() for cell in cells):
-            yield Record(start, tuple(map(_without_guard, cells) if guarded else cells))
-
-
-def _without_guard(cell: str) -> str:
-    """The cell without the apostrophe that `writers.without_formula` put before it."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in FORMULA_STARTS and len(cell) > 1 else cell
+            yield Record(start, tuple(map(with_formula, cells) if guarded else cells))
 
 
 def _open_json(lines: LineReader, source: str) -> Table:

@@ -390,7 +390,7 @@ def test_the_label_is_what_the_corpus_called_the_class_and_comes_back(
 
 
 def test_csv_cells_do_not_run_as_formulas_and_come_back_as_they_were(run: Callable, tmp_path: Path) -> None:
-    texts = ['=HYPERLINK("http://example.org")', "-5%的增长", "@各部门", "+1", "普通句子。"]
+    texts = ['=HYPERLINK("http://example.org")', "-5%的增长", "@各部门", "+1", "'=x", "'引号", "普通句子。"]
     (tmp_path / "in.txt").write_text("\n".join(texts), encoding="utf-8")
     assert run(tmp_path / "in.txt", "-o", tmp_path / "out.csv")[0] == 0
     cells = [row[1] for row in csv.reader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8-sig")))]
