@@ -132,6 +132,8 @@ class LineReader:
             line += len(lines)
             if len(remainder) > MAX_LINE_CHARACTERS:
                 raise DataError(f"{self._source}: line {line}: longer than {MAX_LINE_CHARACTERS:,} characters")
+        if line == 1 and remainder.count("\r") > 1:
+            raise DataError(f"{self._source}: lines end in carriage returns alone; save the file with usual line ends")
         if remainder:
             yield remainder[:-1] if remainder.endswith("\r") else remainder
 
