@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_bert.config import load_config
 from policy_bert.corpora.labelled_rows import label_parser, scheme_from_labels
 from policy_bert.corpora.reading import load_corpus
+from policy_bert.corpora.settings import DataConfig
 from policy_bert.corpus import main
 from policy_bert.errors import DataError
 from policy_bert.labels import Label, LabelScheme, scheme_from_names
@@ -251,6 +253,7 @@ EXPORTS = {
         [{"text": t, "id": 1, "sentiment": c, "annotator": 1, "annotation_id": 1, "lead_time": 2.5} for t, c in ROWS]
     ),
     "studio.json": json.dumps([studio_task(i, *row) for i, row in enumerate(ROWS)], ensure_ascii=False, indent=2),
+    "quoted.tsv": '"text"\t"label"\n' + "".join(f'"{t}"\t"{c}"\n' for t, c in ROWS),
     "doccano.jsonl": "".join(json.dumps({"id": 1, "text": t, "label": [c], "Comments": []}) + "\n" for t, c in ROWS),
     "doccano_old.json": "".join(json.dumps({"id": 1, "data": t, "label": [c]}) + "\n" for t, c in ROWS),
     "doccano.json": json.dumps([{"id": 1, "text": t, "label": [c], "Comments": []} for t, c in ROWS]),
@@ -325,3 +328,13 @@ def test_any_list_gives_its_distinct_labels(value):
     labels = listed_labels(value)
     assert len(labels) == len({repr(label) for label in labels}) or not isinstance(value, list)
     assert all(not isinstance(label, list) and label is not None for label in labels)
+
+
+def test_a_configuration_names_encoding_and_sheet(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\n數位經濟發展條例,供給\n推動產業創新,環境\n", "big5")
+    data = load_config(DataConfig, overrides=[f"corpus={path}", "labels=null", "encoding=big5"])
+    assert found(load_corpus(data.corpus, **data.reading()))[0] == ("數位經濟發展條例", "供給")
+    header = ("text", "label")
+    book = workbook(tmp_path / "b.xlsx", [header, *ROWS], 第二=[header, ("一", "甲"), ("二", "乙")])
+    data = load_config(DataConfig, overrides=[f"corpus={book}", "labels=null", "sheet=第二"])
+    assert found(load_corpus(data.corpus, **data.reading())) == [("一", "甲"), ("二", "乙")]
