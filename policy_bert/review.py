@@ -61,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read the codes, compare, print the report, and write what was asked for."""
     options = _parser().parse_args(argv)
     scheme = load_scheme(options.labels) if options.labels else None
-    sheet = read_coding_sheet(options.workbook, scheme)
+    sheet = read_coding_sheet(options.workbook, scheme, options.skip_bad)
     if options.qda:
         sheet = apply_project(sheet, options.qda)
-    findings = compare_codes(sheet, options.strata, options.target, options.seed)
-    for warning in findings.shares.warnings:
+    findings = compare_codes(sheet, options.strata, options.target)
+    for warning in findings.warnings:
         log.warning("warning: %s", warning)
     if options.output:
         for path in write_review(findings, options.output):
@@ -80,7 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="policy-bert review", description=(__doc__ or "").splitlines()[0])
+    parser = ArgumentParser(
+        prog="policy-bert review", description=(__doc__ or "").splitlines()[0], epilog=columns.PROTOCOL
+    )
     parser.add_argument("workbook", help=f"{columns.WORKBOOK} with codes in its column {columns.HUMAN}")
     parser.add_argument("-o", "--output", metavar="DIR", help="folder for the report and its tables")
     parser.add_argument("--qda", metavar="QDPX", help="take the human codes from a project coded in QDA software")
@@ -98,7 +100,7 @@ def _parser() -> ArgumentParser:
         default="population",
         help="what corrected shares are about: texts like these (default) or just these units",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out codes that are no class, and name them")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of the report")
     return parser
 
