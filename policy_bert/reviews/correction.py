@@ -120,15 +120,23 @@ def corrected_shares(
 
 
 def _limits_between(share: float, variance: float, totals: FloatArray, sizes: IntArray) -> tuple[float, float]:
-    """Wilson's limits of a share whose variance is that between documents, and at least the one given."""
+    """Limits of a share whose variance is that between documents, and at least the one given.
+
+    They enclose Wilson's, which hold where a rare class differs from document to document, and the symmetric ones,
+    which hold where the reviewed sample's errors make most of the variance.
+    """
     degrees, portion = cluster_degrees(sizes), sizes / sizes.sum()
     if not degrees:
         return np.nan, np.nan
     left_out = (totals - portion * totals.sum()) / (1 - portion)
     variance = max(variance, (1 - 1 / len(sizes)) * float(left_out @ left_out))
-    if not 0 < share < 1 or not variance:
-        return clustered_interval(share * sizes, sizes) or (np.nan, np.nan)
-    return wilson_interval(share, share * (1 - share) / variance, t_95(degrees))
+    quantile = t_95(degrees)
+    half = quantile * float(np.sqrt(variance))
+    if 0 < share < 1 and variance:
+        low, high = wilson_interval(share, share * (1 - share) / variance, quantile)
+    else:
+        low, high = clustered_interval(share * sizes, sizes) or (share, share)
+    return max(0.0, min(low, share - half)), min(1.0, max(high, share + half))
 
 
 def confidence_strata(confidence: FloatArray, reviewed: IntArray, count: int) -> IntArray:

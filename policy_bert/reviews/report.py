@@ -46,11 +46,11 @@ def chinese_paragraph(findings: Findings) -> str:
     """What a Chinese paper says of the reliability, with the corrected shares of the sides."""
     measured, shares = findings.reliability, findings.shares
     text = (
-        f"从 {len(findings.sheet.units)} 个单元中抽取 {measured.units} 个（来自 {measured.documents} 份文档）由人工复核编码，"
-        "与分类器编码比较："
-        f"一致率 {_percent(measured.agreement, '至')}，Cohen's κ 为 {_number(measured.kappa, '至')}，"
-        f"Krippendorff's α（名义尺度）为 {_number(measured.alpha, '至')}，{_clusters_zh(measured)}按 Krippendorff（2004）的惯例，"
-        "α 不低于 0.800 可作可靠结论，0.667 至 0.800 之间只宜作初步结论。若复核者能看到分类器的编码，一致性会偏高。"
+        f"从 {len(findings.sheet.units)} 个单元中抽取 {measured.units} 个（{measured.documents} 份文档）由人工编码，"
+        f"与分类器编码比较：一致率 {_percent(measured.agreement, '至')}，Cohen's κ 为 {_number(measured.kappa, '至')}，"
+        f"Krippendorff's α（名义尺度）为 {_number(measured.alpha, '至')}，{_clusters_zh(measured)}"
+        "按 Krippendorff（2004）的惯例，α 不低于 0.800 可作可靠结论，0.667 至 0.800 之间只宜作初步结论。"
+        "若复核者能看到分类器的编码，一致性会偏高。"
     )
     if not shares.classes:
         return text + "复核单元并非随机抽取，未作占比校正。"
@@ -69,10 +69,11 @@ def english_paragraph(findings: Findings) -> str:
     """The same in English."""
     measured, shares = findings.reliability, findings.shares
     text = (
-        f"Of {len(findings.sheet.units)} units, {measured.units} from {_counted(measured.documents)} were coded by human "
-        f"reviewers and compared with the classifier: agreement {_percent(measured.agreement)}, Cohen's κ {_number(measured.kappa)}, Krippendorff's α "
-        f"(nominal) {_number(measured.alpha)}; {_clusters_en(measured)} By Krippendorff's (2004) convention α of at least 0.800 is reliable and 0.667 "
-        "to 0.800 allows tentative conclusions only. Agreement is inflated if reviewers saw the classifier's codes."
+        f"Of {len(findings.sheet.units)} units, {measured.units} from {_counted(measured.documents)} were coded by "
+        f"human reviewers and compared with the classifier: agreement {_percent(measured.agreement)}, Cohen's κ "
+        f"{_number(measured.kappa)}, Krippendorff's α (nominal) {_number(measured.alpha)}; {_clusters_en(measured)} "
+        "By Krippendorff's (2004) convention α of at least 0.800 is reliable and 0.667 to 0.800 allows tentative "
+        "conclusions only. Agreement is inflated if reviewers saw the classifier's codes."
     )
     if not shares.classes:
         return text + " The reviewed units are no random sample; shares were not corrected."

@@ -81,8 +81,9 @@ def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None, skip_
         count, listed = len(parser.problems), "; ".join(parser.problems)
         if not skip_bad:
             raise DataError(
-                f"{path}: expected a class name, its id, {columns.UNCODED} or 同意 (agree) in every code, found {count} "
-                f"others: {listed}（{count} 处编码不是类别名、编号、未编码或同意，请改正，或用 --skip-bad 跳过）"
+                f"{path}: expected a class name, its id, {columns.UNCODED} or 同意 (agree) in every code, "
+                f"found {count} others: {listed}"
+                f"（{count} 处编码不是类别名、编号、未编码或同意，请改正，或用 --skip-bad 跳过）"
             )
         log.warning("warning: %s: 跳过 %d 处不能识别的编码 (left out): %s", path, count, listed)
     if not units:
@@ -101,7 +102,7 @@ def _coding_sheets(book: Any, path: Path) -> list[str]:
         )
     if len(fitting) > 1 and not named:
         raise DataError(
-            f"{path}: the sheets {', '.join(fitting)} all have the columns of the coding table; call the one that counts "
+            f"{path}: the sheets {', '.join(fitting)} all have the columns of the coding table; call the right one "
             f"{columns.SHEET_CODING}（多个工作表都像编码表，请把要用的那个命名为“{columns.SHEET_CODING}”）"
         )
     return fitting
