@@ -198,7 +198,9 @@ def read_project(path: Path, sheet: CodingSheet) -> list[CodedSource]:
     except _BROKEN as error:
         raise DataError(f"{path}: expected a REFI-QDA project (.qdpx), which cannot be read: {error}") from error
     except UnreadableDocumentError as error:
-        raise DataError(f"{path}: expected plain XML, which a project is, cannot be read: {error}") from error
+        raise DataError(
+            f"{path}: expected XML without a document type declaration, which cannot be read: {error}"
+        ) from error
 
 
 class _Reader:

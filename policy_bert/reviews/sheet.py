@@ -11,6 +11,7 @@ from typing import Any
 from policy_bert.errors import DataError
 from policy_bert.labels import Group, Label, LabelScheme
 from policy_bert.reports import columns
+from policy_bert.rows import Table, as_text, open_input, open_table
 
 PROBABILITY = "抽样概率"  # a column that users may add: each reviewed unit's chance to be drawn
 NO_INSTRUMENT = frozenset({columns.UNCODED, "无", "none", "not coded", "uncoded"})
@@ -74,9 +75,10 @@ def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None, skip_
     try:
         scheme = scheme or _read_scheme(book, path)
         parser = _RowParser(scheme)
-        units = [unit for name in _coding_sheets(book, path) for unit in parser.units(book[name], f"{path}: {name}")]
+        names = _coding_sheets(book, path)
     finally:
         book.close()
+    units = [unit for name in names for unit in parser.units(open_table(path, sheet=name), name)]
     if parser.problems:
         count, listed = len(parser.problems), "; ".join(parser.problems)
         if not skip_bad:
@@ -125,13 +127,14 @@ class _RowParser:
         self.scheme = scheme
         self.problems: list[str] = []
 
-    def units(self, sheet: Any, source: str) -> Iterator[SheetUnit]:
-        rows = sheet.iter_rows(values_only=True)
-        places = _find_columns(next(rows, ()), source, REQUIRED)
-        for number, cells in enumerate(rows, 2):
-            row = {title: cells[place] for title, place in places.items() if place < len(cells)}
-            if all(cell is None or str(cell).strip() == "" for cell in row.values()):
+    def units(self, table: Table, sheet: str) -> Iterator[SheetUnit]:
+        _require_columns(table.columns, f"{table.source}: {sheet}", REQUIRED)
+        wanted = [title for title in (*columns.CODING_COLUMNS, PROBABILITY) if title in table.columns]
+        for number, cells, problem in table.read(wanted):
+            if problem:
+                self.problems.append(f"row {number} {problem}")
                 continue
+            row = dict(zip(wanted, cells, strict=True))
             found = len(self.problems)
             predicted = self._code(row.get(columns.LABEL), number, columns.LABEL)
             if len(self.problems) > found:
@@ -141,7 +144,7 @@ class _RowParser:
             human = predicted if agreed else self._code(row.get(columns.HUMAN), number, columns.HUMAN)
             start = self._number(row.get(columns.START), number, columns.START)
             yield SheetUnit(
-                sheet=sheet.title,
+                sheet=sheet,
                 row=number,
                 id=_text(row.get(columns.UNIT)),
                 document_id=_identifier(row.get(columns.DOCUMENT_ID), _text(row.get(columns.UNIT))),
@@ -182,14 +185,9 @@ class _RowParser:
 def _open_workbook(path: Path) -> Any:
     import openpyxl
 
-    if path.is_dir():
-        raise DataError(f"{path}: expected a workbook such as {columns.WORKBOOK}, found a folder")
+    open_input(path).close()
     try:
         return openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected the {columns.WORKBOOK} that analyze wrote") from None
-    except PermissionError as error:
-        raise DataError(f"{path}: cannot read the workbook: {error.strerror}") from error
     except Exception as error:  # openpyxl lets through whatever zipfile and the XML parser raise on a broken file
         raise DataError(f"{path}: expected an .xlsx workbook, found none that can be read: {error}") from error
 
@@ -202,11 +200,11 @@ def _read_scheme(book: Any, path: Path) -> LabelScheme:
             "（没有码本，请用 --labels 给出类别）"
         )
     rows = book[columns.SHEET_CODEBOOK if columns.SHEET_CODEBOOK in fitting else fitting[0]].iter_rows(values_only=True)
-    places = _find_columns(next(rows, ()), f"{path}: {columns.SHEET_CODEBOOK}", CODEBOOK_REQUIRED)
+    header = [_text(cell) for cell in next(rows)]
     found: dict[int, Label] = {}
     for cells in rows:
-        row = {title: _text(cells[place]) for title, place in places.items() if place < len(cells)}
-        number = row.get("编号", "").removesuffix(".0")
+        row = dict(zip(header, map(_text, cells), strict=False))
+        number = row["编号"]
         if number.isascii() and number.isdigit():
             side = row.get(columns.GROUP, "")
             found[int(number)] = Label(int(number), row.get(columns.LABEL, ""), row.get("英文名称", ""), side)
@@ -215,18 +213,14 @@ def _read_scheme(book: Any, path: Path) -> LabelScheme:
     return LabelScheme(labels, sides)
 
 
-def _find_columns(header: Sequence[Any], source: str, required: tuple[str, ...]) -> dict[str, int]:
-    places: dict[str, int] = {}
-    for place, cell in enumerate(header):
-        places.setdefault(_text(cell), place)
-    missing = [title for title in required if title not in places]
+def _require_columns(header: Sequence[str], source: str, required: tuple[str, ...]) -> None:
+    missing = [title for title in required if title not in header]
     if missing:
-        found = ", ".join(title for title in places if title)[:200]
+        found = ", ".join(title for title in header if title)[:200]
         raise DataError(
             f"{source}: expected the columns {', '.join(missing)} in row 1, found {found or 'none'}"
             f"（第 1 行缺少这些列：{'、'.join(missing)}）"
         )
-    return places
 
 
 def _has_columns(sheet: Any, required: tuple[str, ...]) -> bool:
@@ -247,4 +241,4 @@ def _is_numbered(name: str, base: str) -> bool:
 
 
 def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
+    return as_text(cell).strip()

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+import krippendorff
 import numpy as np
 import openpyxl
 import pytest
@@ -68,9 +69,9 @@ def simulate(seed: int = 0, units: int = 800, reviewed: int = 300, error: float 
     numbers = rng.permutation(units) / units
     return [
         {
-            columns.UNIT: f"01-1-1-{i}",
-            columns.DOCUMENT_ID: "01",
-            columns.DOCUMENT: "意见.docx",
+            columns.UNIT: f"{i % 8 + 1:02d}-1-1-{i}",
+            columns.DOCUMENT_ID: f"{i % 8 + 1:02d}",
+            columns.DOCUMENT: f"意见 {i % 8 + 1}.docx",
             columns.TEXT: f"第{i}项：推动数据共享。",
             columns.LABEL: NAMES[predicted[i]],
             columns.CONFIDENCE: float(confidence[i]),
@@ -100,9 +101,8 @@ def test_figures_equal_independent_implementations(tmp_path, capsys):
     assert found["reviewed_units"] == 300
     assert found["agreement"]["value"] == pytest.approx(np.mean(machine == human))
     assert found["kappa"]["value"] == pytest.approx(cohen_kappa_score(machine, human))
-    values = np.bincount(np.concatenate([machine, human]))
-    expected = 1 - (values * (values - 1)).sum() / (600 * 599)
-    assert found["alpha"]["value"] == pytest.approx(1 - np.mean(machine != human) / expected)
+    alpha = krippendorff.alpha(reliability_data=[machine, human], level_of_measurement="nominal")
+    assert found["alpha"]["value"] == pytest.approx(alpha)
     for part in found["classes"]:
         label = NAMES.index(part["label_name"])
         assert part["kappa"]["value"] == pytest.approx(cohen_kappa_score(machine == label, human == label))
@@ -280,7 +280,9 @@ def test_probabilities_in_the_sheet_are_used(tmp_path, capsys):
     found = run_json(capsys, write_sheet(tmp_path / "c.xlsx", rows, header))["shares"]
     predicted, reviewed, human = codes(rows)
     chances = np.array([rows[i][PROBABILITY] for i in reviewed])
-    expected = corrected_shares(predicted, reviewed, human, NONE + 1, probabilities=chances)
+    documents = np.arange(800) % 8
+    options = {"probabilities": chances, "documents": documents}
+    expected = corrected_shares(predicted, reviewed, human, NONE + 1, **options)
     assert found["design"] == "probabilities"
     assert [s["high"] for s in found["classes"]] == pytest.approx([s.high for s in expected])
     rows[int(reviewed[0])][PROBABILITY] = 0
@@ -440,20 +442,21 @@ def test_project_of_the_classifier_alone_has_no_human_codes(report, capsys):
     assert "expected codings of a person's" in capsys.readouterr().err
 
 
-def test_project_without_users_says_that_every_coding_counts(report, capsys, log):
-    folder, _ = report
-    project = recode(folder / "project.qdpx", [], users=False)
-    assert run_command(main, [str(folder / "coding.xlsx"), "--qda", str(project)]) == 0
-    assert "every coding counts as a person's" in log.getvalue()
-
-
 @pytest.mark.parametrize(
     ("members", "message"),
     [
         (None, "cannot be read"),
         ({"other.txt": "x"}, "found none"),
         ({"project.qde": "<Project"}, "cannot be read"),
-        ({"project.qde": '<!DOCTYPE p [<!ENTITY a "b">]><Project>&a;</Project>'}, "document type declaration"),
+        ({"project.qde": '<!DOCTYPE p [<!ENTITY a "b">]><Project>&a;</Project>'}, "实体声明"),
+        (
+            {
+                "project.qde": '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE p [<!ENTITY a "b">]><p>&a;</p>'.encode(
+                    "utf-16"
+                )
+            },
+            "实体声明",
+        ),
         ({"project.qde": "<Project/>"}, "none of its 0 texts"),
         ({"project.qde": '<Project><TextSource name="a" plainTextPath="internal://b.txt"/></Project>'}, "not in the"),
         (
@@ -480,13 +483,13 @@ def test_wrong_projects_end_in_one_line(tmp_path, capsys, members, message):
 def test_text_inside_the_project_file_is_read_and_huge_members_are_not(tmp_path, monkeypatch):
     from policy_bert.reviews import project as module
 
-    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", simulate(units=3, reviewed=3)))
+    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", simulate(units=17, reviewed=3)[::8]))
     path = tmp_path / "p.qdpx"
     text = "".join(unit.text for unit in sheet.units)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(
             "a.qde",
-            '<Project><Code guid="1" name="资金投入"/><TextSource name="意见"><PlainTextContent>'
+            '<Project><Code guid="1" name="资金投入"/><TextSource name="意见 1"><PlainTextContent>'
             f'{text}</PlainTextContent><PlainTextSelection startPosition="0" endPosition="{len(text)}">'
             '<Coding><CodeRef targetGUID="1"/></Coding></PlainTextSelection></TextSource></Project>',
         )
