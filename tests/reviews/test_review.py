@@ -11,7 +11,7 @@ import krippendorff
 import numpy as np
 import openpyxl
 import pytest
-from report_samples import SCHEME, make_coding
+from report_samples import SCHEME, make_coding, write_sheet
 from sklearn.metrics import cohen_kappa_score
 
 from policy_bert.command import run_command
@@ -35,28 +35,6 @@ def log(monkeypatch):
     logging.getLogger("policy_bert.review").addHandler(handler)
     yield text
     logging.getLogger("policy_bert.review").removeHandler(handler)
-
-
-def write_sheet(
-    path: Path, rows: list[dict[str, object]], header=columns.CODING_COLUMNS, codebook: bool = True
-) -> Path:
-    """A workbook with the sheets that `review` reads, laid out as `analyze` does."""
-    book = openpyxl.Workbook()
-    book.active.title = columns.SHEET_CODING
-    book.active.append(list(header))
-    for row in rows:
-        book.active.append([row.get(title) for title in header])
-        for cell in book.active[book.active.max_row]:
-            cell.data_type = "s" if isinstance(cell.value, str) else cell.data_type  # text, never a formula
-    if codebook:
-        sheet = book.create_sheet(columns.SHEET_CODEBOOK)
-        sheet.append(["编号", "类别", "英文名称", columns.GROUP, "定义", "示例", "名称来源"])
-        sides = {group.id: group.name for group in SCHEME.groups}
-        for label in SCHEME.labels:
-            sheet.append([label.id, label.name, label.english, sides[label.group], label.definition, "", ""])
-        sheet.append([None, columns.UNCODED, "Not coded", "", "", "", ""])
-    book.save(path)
-    return path
 
 
 def simulate(seed: int = 0, units: int = 800, reviewed: int = 300, error: float = 0.1) -> list[dict[str, object]]:
