@@ -91,9 +91,8 @@ def save(kept, path, line_end="\n", names=lambda name: name, count=lambda text, 
     owners = {name: guid() for name in sorted({coding.owner for coding in kept.codings} | {ORIGIN})}
     codes = {name: guid() for name in kept.codes}
     with zipfile.ZipFile(path, "w") as archive:
-        xml = [
-            '<?xml version="1.0" encoding="utf-8"?><Project name="p" origin="QualCoder" xmlns="urn:QDA-XML:project:1.0">'
-        ]
+        xml = ['<?xml version="1.0" encoding="utf-8"?>']
+        xml += ['<Project name="p" origin="QualCoder" xmlns="urn:QDA-XML:project:1.0">']
         xml += ["<Users>", *(f'<User guid="{own}" name="{name}" />' for name, own in owners.items()), "</Users>"]
         xml += ["<CodeBook><Codes>"]
         xml += [f'<Code guid="{own}" name="{name}" isCodable="true" />' for name, own in codes.items()]

@@ -152,6 +152,106 @@ def test_wrong_workbooks_end_in_one_line(tmp_path, capsys, make, message):
     assert re.search(message, captured.err)
 
 
+def test_all_bad_codes_are_listed_or_left_out(tmp_path, capsys, log):
+    rows = simulate(units=120, reviewed=120)
+    for row in rows[10:40]:
+        row[columns.HUMAN] = "人材培养"
+    path = write_sheet(tmp_path / "c.xlsx", rows)
+    assert run_command(main, [str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("人材培养") == 30
+    assert "row 12 " in error
+    assert "row 41 " in error
+    assert "30 处编码" in error
+    assert "--skip-bad" in error
+    found = run_json(capsys, path, "--skip-bad")
+    assert (found["units"], found["reviewed_units"]) == (120, 90)
+    assert log.getvalue().count("人材培养") == 30
+
+
+@pytest.mark.parametrize("word", ["同意", "agree", "Agree"])
+def test_agreement_is_the_class_of_the_classifier(tmp_path, word):
+    rows = [
+        {columns.TEXT: "句一", columns.LABEL: "公共服务", columns.HUMAN: word},
+        {columns.TEXT: "句二", columns.LABEL: columns.UNCODED, columns.HUMAN: word},
+    ]
+    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", rows))
+    assert [unit.human for unit in sheet.units] == [3, NONE]
+
+
+def test_renamed_sheets_with_the_right_columns_are_found_and_copies_are_not_guessed_at(tmp_path, capsys):
+    path = write_sheet(tmp_path / "c.xlsx", simulate(units=60, reviewed=60))
+    expected = run_json(capsys, path)
+    book = openpyxl.load_workbook(path)
+    book[columns.SHEET_CODING].title, book[columns.SHEET_CODEBOOK].title = "张三复核", "类别说明"
+    book.create_sheet("备注", 0).append(["随手记"])
+    book.save(path)
+    assert run_json(capsys, path) == expected
+    book.copy_worksheet(book["张三复核"]).title = "李四复核"
+    book.save(path)
+    assert run_command(main, [str(path)]) == 2
+    assert "张三复核, 李四复核 all have the columns of the coding table" in capsys.readouterr().err
+
+
+def test_identifiers_that_a_program_made_numbers_of_are_text_again(tmp_path):
+    rows = simulate(units=16, reviewed=16)
+    for row in rows:
+        row[columns.DOCUMENT_ID] = int(row[columns.DOCUMENT_ID])
+    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", rows))
+    assert {unit.document_id for unit in sheet.units} == {f"{number:02d}" for number in range(1, 9)}
+
+
+def test_a_code_that_is_a_formula_without_a_value_is_no_missing_code(tmp_path, capsys):
+    path = write_sheet(tmp_path / "c.xlsx", simulate(units=40, reviewed=40))
+    book = openpyxl.load_workbook(path)
+    cell = book[columns.SHEET_CODING].cell(5, columns.CODING_COLUMNS.index(columns.HUMAN) + 1)
+    cell.value = '=IF(1=1,"公共服务","")'
+    book.save(path)
+    assert run_command(main, [str(path)]) == 2
+    assert "row 5 column '人工编码': a formula without a stored value" in capsys.readouterr().err
+
+
+def test_agreement_over_changed_codes_alone_is_warned_of(tmp_path, capsys, log):
+    rows = simulate(units=80, reviewed=80)
+    for row in rows:
+        row[columns.HUMAN] = None if row[columns.HUMAN] == row[columns.LABEL] else row[columns.HUMAN]
+    found = run_json(capsys, write_sheet(tmp_path / "c.xlsx", rows))
+    assert found["agreement"]["value"] == 0
+    assert "near zero by construction" in found["warnings"][0]
+    assert "一致率必然接近零" in log.getvalue()
+
+
+def test_one_document_has_no_interval_between_documents_and_the_report_says_so(tmp_path, capsys):
+    rows = [row | {columns.DOCUMENT_ID: "01", columns.DOCUMENT: "意见.docx"} for row in simulate()]
+    path = write_sheet(tmp_path / "c.xlsx", rows)
+    found = run_json(capsys, path)
+    assert found["reviewed_documents"] == 1
+    assert found["kappa"]["value"] is not None
+    assert found["kappa"]["low"] is found["agreement"]["high"] is found["shares"]["classes"][0]["low"] is None
+    assert run_command(main, [str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "单元都来自一份文档" in printed
+    assert "all units are of one document" in printed
+    inside = run_json(capsys, path, "--target", "documents")["shares"]["classes"][0]
+    assert inside["low"] <= inside["corrected"] <= inside["high"]
+
+
+def test_report_says_that_it_clusters_by_document(tmp_path, capsys):
+    assert run_command(main, [str(write_sheet(tmp_path / "c.xlsx", simulate()))]) == 0
+    printed = capsys.readouterr().out
+    assert "8 份文档" in printed
+    assert "按文档聚类" in printed
+    assert "clustered by document" in printed
+
+
+def test_help_says_how_people_are_to_code(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "盲编" in text
+    assert "Agreement over changed segments alone is near zero by construction" in text
+
+
 def test_labels_file_stands_in_for_the_codebook(tmp_path, capsys):
     path = write_sheet(tmp_path / "c.xlsx", simulate(units=60, reviewed=60), codebook=False)
     labels = tmp_path / "labels.yaml"
