@@ -11,10 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from policy_bert.documents.model import UnreadableDocumentError
 from policy_bert.documents.readers.word import parse_xml
@@ -81,15 +80,9 @@ class CodedSource:
                 shift -= length
             else:
                 extra += range(start, start + length)
-        return [
-            replace(span, start=place[0], end=place[1])
-            for span in self.spans
-            if (
-                place := self._trim(
-                    span.start - bisect_left(extra, span.start), span.end - bisect_left(extra, span.end)
-                )
-            )
-        ]
+        moved = [[at - bisect_left(extra, at) for at in (span.start, span.end)] for span in self.spans]
+        places = [self._trim(*place) or (0, 0) for place in moved]
+        return [replace(span, start=at[0], end=at[1]) for span, at in zip(self.spans, places, strict=True)]
 
     def locate(self, units: Sequence[SheetUnit]) -> list[tuple[int, int] | None]:
         """Where each unit stands in `text`: at its offset if those hold here, else at its next occurrence."""
@@ -122,21 +115,23 @@ class CodedSource:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A document of the sheet and its source: the units' indices in the order of the text, and their places."""
+    """A document of the sheet and its source: start, end and index of its units, in the order of the text."""
 
-    indices: list[int]
     source: CodedSource
-    places: list[tuple[int, int] | None]
+    units: list[tuple[int, int, int]]
 
-    @cached_property
-    def starts(self) -> list[int]:
-        """Where the units begin that have a place."""
-        return [place[0] for place in self.places if place]
+    def touched(self, span: CodedSpan) -> list[tuple[int, int, int]]:
+        """The units that a span shares characters with."""
+        first = bisect_right(self.units, span.start, key=lambda unit: unit[1])
+        return self.units[first : bisect_left(self.units, span.end, key=lambda unit: unit[0])]
 
-    @cached_property
-    def ends(self) -> list[int]:
-        """Where they end."""
-        return [place[1] for place in self.places if place]
+    def machine_unit(self, span: CodedSpan, sheet: CodingSheet) -> int | None:
+        """The unit that has the span's place, but for a character at either end, and its class from the classifier."""
+        for start, end, index in self.touched(span):
+            same_place = max(abs(start - span.start), abs(end - span.end)) < 2
+            if same_place and sheet.units[index].predicted == span.label < len(sheet.scheme):
+                return index
+        return None
 
 
 def apply_project(sheet: CodingSheet, path: str | Path) -> CodingSheet:
@@ -152,33 +147,37 @@ def apply_project(sheet: CodingSheet, path: str | Path) -> CodingSheet:
     """
     path = Path(path)
     pairs = list(_pair_documents(sheet, read_project(path, sheet), path))
-    spans = _choose_reading(pairs, path)
-    machine = [_machine_codings(sheet, pair) for pair in pairs]
-    spans = _sign_unsigned(spans, machine, path)
     units = [replace(unit, human=None) for unit in sheet.units]
     ambiguous, astray, deleted = [], 0, []
-    for pair, coded, own in zip(pairs, spans, machine, strict=True):
-        people = [span for span in coded if not (span.signed and (span.start, span.end, span.label) in own)]
-        left = {(span.start, span.end, span.label) for span in coded if span.signed}
-        reached: set[int] = set()
-        for index, place in zip(pair.indices, pair.places, strict=True):
-            label, covering = _best_label(place, people)
-            reached |= covering
-            if covering and label is None:
+    for pair, spans in zip(pairs, _sign_unsigned(sheet, pairs, _choose_reading(pairs, path), path), strict=True):
+        covered: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        kept = set()
+        for span in spans:
+            if span.signed and (own := pair.machine_unit(span, sheet)) is not None:
+                kept.add(own)
+                continue
+            counts = False
+            for start, end, index in pair.touched(span):
+                overlap = min(end, span.end) - max(start, span.start)
+                if 2 * overlap >= min(end - start, span.end - span.start):
+                    covered[index][span.label] += overlap
+                    counts = True
+            astray += not counts
+        for index, by_label in covered.items():
+            (label, most), *others = sorted(by_label.items(), key=lambda item: -item[1])
+            if others and others[0][1] == most:
                 ambiguous.append(units[index].id)
-            key = (*place, sheet.units[index].predicted) if place else None
-            if key in own and key not in left and not covering:
-                deleted.append(units[index].id)
-            units[index] = replace(units[index], human=label)
-        astray += len(people) - len(reached)
-    if ambiguous:
-        _warn(path, "units carry two codes that cover them equally; they are left out", ambiguous)
+            else:
+                units[index] = replace(units[index], human=label)
+        coded = (index for _, _, index in pair.units if sheet.units[index].predicted < len(sheet.scheme))
+        deleted += [units[index].id for index in coded if index not in kept and index not in covered]
+    _warn(path, "units carry two codes that cover them equally; they are left out", ambiguous)
+    _warn(path, "codings of the classifier's were deleted and their units left without a code", deleted)
     if astray:
         log.warning("warning: %s: %d codings of people lie on no unit of the sheet and do not count", path, astray)
-    if deleted:
-        _warn(path, "codings of the classifier's were deleted and their units left without a code", deleted)
     if all(unit.human is None for unit in units):
         raise DataError(f"{path}: expected codings of a person's on the units of {sheet.path}, found none")
+    _warn(path, "codes of the sheet give way to the project's", [u.id for u in sheet.units if u.human is not None])
     return replace(sheet, units=tuple(units))
 
 
@@ -198,9 +197,7 @@ def read_project(path: Path, sheet: CodingSheet) -> list[CodedSource]:
     except _BROKEN as error:
         raise DataError(f"{path}: expected a REFI-QDA project (.qdpx), which cannot be read: {error}") from error
     except UnreadableDocumentError as error:
-        raise DataError(
-            f"{path}: expected XML without a document type declaration, which cannot be read: {error}"
-        ) from error
+        raise DataError(f"{path}: expected XML without document type declaration, cannot be read: {error}") from error
 
 
 class _Reader:
@@ -228,11 +225,7 @@ class _Reader:
                 ignored += [self.other_codes.get(guid, guid) for guid in unknown]
             ignored += ["of a whole text"] * len(list(_within(element, "Coding")))
             sources.append(CodedSource(element.get("name", ""), self._text(element), tuple(spans)))
-        if ignored:
-            names = ", ".join(sorted(set(ignored))[:10])
-            log.warning(
-                "warning: %s: %d codings with codes that are no class are ignored (%s)", self.path, len(ignored), names
-            )
+        _warn(self.path, "codings with codes that are no class are ignored", ignored)
         return sources
 
     def _spans(self, selection: Any) -> tuple[list[CodedSpan], list[str]]:
@@ -250,7 +243,7 @@ class _Reader:
                 guid = _guid(reference, "targetGUID")
                 if guid not in self.labels:
                     unknown.append(guid)
-                elif end > start:
+                else:
                     spans.append(CodedSpan(start, end, self.labels[guid], signed))
         return spans, unknown
 
@@ -275,7 +268,7 @@ def _pair_documents(sheet: CodingSheet, sources: list[CodedSource], path: Path) 
         for form in dict.fromkeys((source.name, Path(source.name).stem)):
             by_name[form].append(source)
     taken: set[int] = set()
-    missing = []
+    missing, lost = [], []
     for (document_id, document), indices in by_document.items():
         indices.sort(key=lambda index: sheet.units[index].start)
         units = [sheet.units[index] for index in indices]
@@ -288,35 +281,36 @@ def _pair_documents(sheet: CodingSheet, sources: list[CodedSource], path: Path) 
             named = [source for source in free if source.shared(units) >= LEAST_SHARED_TEXT]
         if named:
             taken.add(id(named[0]))
-            yield _Pair(indices, named[0], named[0].locate(units))
+            places = zip(named[0].locate(units), indices, strict=True)
+            placed = [(*place, index) for place, index in places if place]
+            lost += [sheet.units[i].id for i in sorted({*indices} - {index for _, _, index in placed})]
+            yield _Pair(named[0], sorted(placed))
         else:
             missing.append(full)
     if len(missing) == len(by_document):
         raise DataError(
             f"{path}: none of its {len(sources)} texts has the name or the text of a document of {sheet.path}"
         )
-    if missing:
-        _warn(path, f"of {len(by_document)} documents are not in the project", missing)
+    _warn(path, f"of {len(by_document)} documents are not in the project", missing)
+    _warn(path, "units of the sheet have a text that the project's does not hold", lost)
     strange = [source.name for source in sources if source.spans and id(source) not in taken]
-    if strange:
-        _warn(path, "texts with codings are no documents of the sheet", strange)
+    _warn(path, "texts with codings are no documents of the sheet", strange)
 
 
 def _choose_reading(pairs: list[_Pair], path: Path) -> list[list[CodedSpan]]:
     """The spans of each pair, their positions read in the way by which selections coincide best with units."""
     best: tuple[float, float, list[list[CodedSpan]]] = (-1.0, 0.0, [])
     chosen = [""]
-    for utf16 in (False, True):
-        for one_line_end in (False, True):
-            spans = [pair.source.placed(one_line_end, utf16) for pair in pairs]
-            fits = [_fit(span, pair) for pair, coded in zip(pairs, spans, strict=True) for span in coded]
-            total = sum(overlap for overlap, _ in fits)
-            if total > best[0]:
-                best = total, float(np.mean([whole for _, whole in fits])) if fits else 1.0, spans
-                chosen = ["line ends as one character" * one_line_end, "UTF-16 units" * utf16]
+    for utf16, one_line_end in product((False, True), repeat=2):
+        spans = [pair.source.placed(one_line_end, utf16) for pair in pairs]
+        fits = [_fit(span, pair) for pair, coded in zip(pairs, spans, strict=True) for span in coded]
+        total = sum(overlap for overlap, _ in fits)
+        if total > best[0]:
+            best = total, sum(whole for _, whole in fits) / max(1, len(fits)), spans
+            chosen = ["line ends as one character" * one_line_end, "UTF-16 units" * utf16]
     if any(chosen):
         log.info("%s: its positions count %s", path, " and ".join(filter(None, chosen)))
-    if best[1] < 0.5:
+    if best[0] >= 0 and best[1] < 0.5 and any(best[2]):
         log.warning(
             "warning: %s: its selections do not coincide with the units' texts, however positions are counted; "
             "human codes may stand on wrong units. Was a text edited, or is it the project of another analysis?",
@@ -327,60 +321,35 @@ def _choose_reading(pairs: list[_Pair], path: Path) -> list[list[CodedSpan]]:
 
 def _fit(span: CodedSpan, pair: _Pair) -> tuple[float, bool]:
     """How far a span and the units that it touches are the same, 0 to 1; and whether it cuts none of them off."""
-    first, last = bisect_right(pair.ends, span.start), bisect_left(pair.starts, span.end)
-    touched = list(zip(pair.starts[first:last], pair.ends[first:last], strict=True))
+    touched = pair.touched(span)
     if not touched:
         return 0.0, False
-    overlaps = [min(end, span.end) - max(start, span.start) for start, end in touched]
+    overlaps = [min(end, span.end) - max(start, span.start) for start, end, _ in touched]
     hull = max(touched[-1][1], span.end) - min(touched[0][0], span.start)
     inside = touched[0][0] <= span.start and span.end <= touched[0][1]
-    whole = all(overlap >= 0.9 * (end - start) for overlap, (start, end) in zip(overlaps, touched, strict=True))
+    whole = all(overlap >= 0.9 * (end - start) for overlap, (start, end, _) in zip(overlaps, touched, strict=True))
     return sum(overlaps) / hull, inside or whole
 
 
-def _machine_codings(sheet: CodingSheet, pair: _Pair) -> set[tuple[int, int, int]]:
-    """Place and class of the codings that `analyze` wrote."""
-    labels = [sheet.units[index].predicted for index in pair.indices]
-    places = zip(pair.places, labels, strict=True)
-    return {(*place, label) for place, label in places if place and label < len(sheet.scheme)}
-
-
 def _sign_unsigned(
-    spans: list[list[CodedSpan]], machine: list[set[tuple[int, int, int]]], path: Path
+    sheet: CodingSheet, pairs: list[_Pair], spans: list[list[CodedSpan]], path: Path
 ) -> list[list[CodedSpan]]:
     """The spans, the classifier's own signed where a program dropped all its marks and kept nearly all its codings."""
-    pairs = list(zip(spans, machine, strict=True))
-    own = [[(span.start, span.end, span.label) in keys for span in coded] for coded, keys in pairs]
-    kept, written = sum(map(sum, own)), sum(map(len, machine))
-    if any(span.signed for coded in spans for span in coded) or kept < max(LEAST_UNSIGNED, 0.9 * written):
+    coded = list(zip(pairs, spans, strict=True))
+    own = [[replace(s, signed=pair.machine_unit(s, sheet) is not None) for s in found] for pair, found in coded]
+    kept = sum(span.signed for found in own for span in found)
+    written = sum(sheet.units[index].predicted < len(sheet.scheme) for pair in pairs for _, _, index in pair.units)
+    if any(span.signed for found in spans for span in found) or kept < max(LEAST_UNSIGNED, 0.9 * written):
         return spans
     text = "warning: %s: %d of the classifier's %d codings bear neither its user nor its notes, and count as its own"
     log.warning(text, path, kept, written)
-    return [
-        [replace(span, signed=known) for span, known in zip(coded, flags, strict=True)]
-        for coded, flags in zip(spans, own, strict=True)
-    ]
-
-
-def _best_label(place: tuple[int, int] | None, spans: list[CodedSpan]) -> tuple[int | None, set[int]]:
-    """The label that covers most of the place (none where two cover it equally), and the spans that cover it."""
-    if place is None:
-        return None, set()
-    covered: dict[int, int] = defaultdict(int)
-    covering = set()
-    for number, span in enumerate(spans):
-        overlap = min(place[1], span.end) - max(place[0], span.start)
-        if overlap > 0 and 2 * overlap >= min(place[1] - place[0], span.end - span.start):
-            covered[span.label] += overlap
-            covering.add(number)
-    ranked = sorted(covered.items(), key=lambda item: -item[1])
-    tied = len(ranked) > 1 and ranked[0][1] == ranked[1][1]
-    return (ranked[0][0] if ranked and not tied else None), covering
+    return own
 
 
 def _warn(path: Path, finding: str, names: Sequence[str]) -> None:
-    listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-    log.warning("warning: %s: %d %s (%s)", path, len(names), finding, listed)
+    if names:
+        listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        log.warning("warning: %s: %d %s (%s)", path, len(names), finding, listed)
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
