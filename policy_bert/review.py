@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from policy_bert.command import ArgumentParser, positive_int, run_command
@@ -57,27 +57,11 @@ def write_review(findings: Findings, folder: str | Path) -> list[Path]:
     return written
 
 
-@dataclass(frozen=True)
-class ExportCounts:
-    """What became of the human codes.
-
-    Attributes:
-        added: Rows appended.
-        present: Codes whose row the file had already.
-        conflicting: Codes whose sentence the file has with another class; the file's row stays.
-        uncoded: Codes of no instrument, which are no class to train.
-    """
-
-    added: int
-    present: int
-    conflicting: int
-    uncoded: int
-
-
-def append_training_rows(sheet: CodingSheet, path: str | Path) -> ExportCounts:
+def append_training_rows(sheet: CodingSheet, path: str | Path) -> Counter[str]:
     """Append the human codes to a training file, `text TAB id` a line; a row that is there is not added again.
 
-    The file appears complete or stays as it was.
+    The file appears complete or stays as it was. What comes back counts the codes that were `added`, those `present`
+    before, the `conflicting`, whose sentence stands there with another class and keeps it, and the `uncoded`.
 
     Raises:
         DataError: The file is no UTF-8 text, or cannot be written.
@@ -90,7 +74,7 @@ def append_training_rows(sheet: CodingSheet, path: str | Path) -> ExportCounts:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: expected UTF-8, found other bytes at offset {error.start}") from error
     labels = _read_labels(content, sheet)
-    rows, counts = [], {"added": 0, "present": 0, "conflicting": 0, "uncoded": 0}
+    rows, counts = [], Counter[str]()
     for unit in sheet.units:
         if unit.human is None:
             continue
@@ -110,7 +94,7 @@ def append_training_rows(sheet: CodingSheet, path: str | Path) -> ExportCounts:
                 partial.write_bytes((content + separator + "".join(rows)).encode())
         except OSError as error:
             raise DataError(f"{path}: cannot write the training file: {error.strerror}") from error
-    return ExportCounts(**counts)
+    return counts
 
 
 def _read_labels(content: str, sheet: CodingSheet) -> dict[str, int]:
@@ -176,13 +160,11 @@ def _parser() -> ArgumentParser:
 
 def _export(sheet: CodingSheet, path: str) -> None:
     counts = append_training_rows(sheet, path)
-    log.info(
-        "%s: %d rows added, %d there already, %d units of no class", path, counts.added, counts.present, counts.uncoded
-    )
-    if counts.conflicting:
-        log.warning(
-            "warning: %s: %d sentences stand there with another class; the file's rows stay", path, counts.conflicting
-        )
+    done = counts["added"], counts["present"], counts["uncoded"]
+    log.info("%s: %d rows added, %d there already, %d units of no class", path, *done)
+    if counts["conflicting"]:
+        text = "warning: %s: %d sentences stand there with another class; the file's rows stay"
+        log.warning(text, path, counts["conflicting"])
 
 
 def _disagreements(findings: Findings) -> tuple[list[str], list[list[str]]]:

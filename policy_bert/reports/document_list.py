@@ -1,4 +1,4 @@
-"""`documents.csv`: a row a document with all that is known of it, for R and SPSS to join to `coding.csv` by 文档编号."""
+"""`documents.csv`: a row a document with all that is known of it, to join with `coding.csv` in R or SPSS."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Shares:
         strata: Strata of confidence, 1 for none.
         classes: One share a class, then that of no instrument.
         groups: One share a side, in the scheme's order.
-        warnings: What a reader must know, in English.
+        warnings: What a reader must know, in Chinese and English.
     """
 
     design: Design
@@ -95,7 +95,13 @@ def _correct(sheet: CodingSheet, wanted_strata: int | None, target: Target) -> S
     reviewed = np.flatnonzero([unit.human is not None for unit in population])
     with_uncoded = any(unit.predicted == len(sheet.scheme) for unit in population)
     if not len(reviewed):
-        return Shares("none", len(population), with_uncoded, 0, warnings=("No unit that has a class was reviewed.",))
+        return Shares(
+            "none",
+            len(population),
+            with_uncoded,
+            0,
+            warnings=("没有复核过有类别的单元。No unit that has a class was reviewed.",),
+        )
     chances = [population[i].probability for i in reviewed]
     strata: NDArray[np.int64] | None = None
     probabilities: NDArray[np.float64] | None = None
@@ -148,25 +154,33 @@ def _guess_design(
     z = selection_z(_confidences(population), reviewed)
     if abs(z) <= PICKED_Z:
         return "random", reviewed, None, []
-    kind = "least certain" if z < 0 else "most certain"
-    finding = f"The reviewed units are no random sample: the {kind} were picked (z = {z:.1f})."
+    low = z < 0
+    finding = (
+        f"复核单元不是随机样本，而是置信度{'最低' if low else '最高'}的单元。"
+        f"The reviewed units are no random sample: the {'least' if low else 'most'} certain were picked (z = {z:.1f})."
+    )
     drawn = _drawn_by_random_number(population, reviewed)
     if len(drawn) >= LEAST_RANDOM_UNITS:
-        text = f"{finding} Shares are corrected by the {len(drawn)} units of lowest random number alone."
-        return "random numbers", drawn, None, [text]
+        advice = (
+            f"占比只按随机数最小的 {len(drawn)} 个单元校正。"
+            f"Shares are corrected by the {len(drawn)} units of lowest random number alone."
+        )
+        return "random numbers", drawn, None, [f"{finding} {advice}"]
     try:
         strata = confidence_strata(_confidences(population), reviewed, AUTOMATIC_STRATA)
     except DataError:
         advice = (
-            f"{finding} Shares cannot be corrected without inclusion probabilities: code units drawn at random "
-            f"(sort by 随机数, code from the top), or add a column {PROBABILITY} with each unit's chance to be drawn."
+            f"无法校正占比：请按“随机数”排序后从头编码，或加一列“{PROBABILITY}”写明每个单元被抽中的概率。"
+            "Shares cannot be corrected without inclusion probabilities: code units drawn at random (sort by 随机数, "
+            f"code from the top), or add a column {PROBABILITY} with each unit's chance to be drawn."
         )
-        return "none", reviewed, None, [advice]
+        return "none", reviewed, None, [f"{finding} {advice}"]
     advice = (
-        f"{finding} Shares are corrected within {AUTOMATIC_STRATA} strata of confidence, as if units had been drawn at "
-        f"random within each; add a column {PROBABILITY} if their chances are known."
+        f"占比按置信度分 {AUTOMATIC_STRATA} 层校正，视各层为随机抽取；若知道抽样概率，请加一列“{PROBABILITY}”。"
+        f"Shares are corrected within {AUTOMATIC_STRATA} strata of confidence, as if units had been drawn at random "
+        f"within each; add a column {PROBABILITY} if their chances are known."
     )
-    return "strata", reviewed, strata, [advice]
+    return "strata", reviewed, strata, [f"{finding} {advice}"]
 
 
 def _drawn_by_random_number(population: list[SheetUnit], reviewed: NDArray[np.int64]) -> NDArray[np.int64]:

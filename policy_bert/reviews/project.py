@@ -171,13 +171,31 @@ def apply_project(sheet: CodingSheet, path: str | Path) -> CodingSheet:
                 units[index] = replace(units[index], human=label)
         coded = (index for _, _, index in pair.units if sheet.units[index].predicted < len(sheet.scheme))
         deleted += [units[index].id for index in coded if index not in kept and index not in covered]
-    _warn(path, "units carry two codes that cover them equally; they are left out", ambiguous)
-    _warn(path, "codings of the classifier's were deleted and their units left without a code", deleted)
+    _warn(
+        path,
+        "units carry two codes that cover them equally; they are left out；两个编码覆盖程度相同的单元，不计入",
+        ambiguous,
+    )
+    _warn(
+        path,
+        "codings of the classifier's were deleted and their units left without a code；机器编码已删除而无人编码的单元",
+        deleted,
+    )
     if astray:
-        log.warning("warning: %s: %d codings of people lie on no unit of the sheet and do not count", path, astray)
+        log.warning(
+            "warning: %s: %d codings of people lie on no unit of the sheet and do not count；不在任何单元上的人工编码",
+            path,
+            astray,
+        )
     if all(unit.human is None for unit in units):
-        raise DataError(f"{path}: expected codings of a person's on the units of {sheet.path}, found none")
-    _warn(path, "codes of the sheet give way to the project's", [u.id for u in sheet.units if u.human is not None])
+        raise DataError(
+            f"{path}: expected codings of a person's on the units of {sheet.path}, found none（没有人工编码）"
+        )
+    _warn(
+        path,
+        "codes of the sheet give way to the project's；编码表中的人工编码由项目中的取代",
+        [u.id for u in sheet.units if u.human is not None],
+    )
     return replace(sheet, units=tuple(units))
 
 
@@ -225,7 +243,7 @@ class _Reader:
                 ignored += [self.other_codes.get(guid, guid) for guid in unknown]
             ignored += ["of a whole text"] * len(list(_within(element, "Coding")))
             sources.append(CodedSource(element.get("name", ""), self._text(element), tuple(spans)))
-        _warn(self.path, "codings with codes that are no class are ignored", ignored)
+        _warn(self.path, "代码不是类别的编码，已忽略", "codings with codes that are no class are ignored", ignored)
         return sources
 
     def _spans(self, selection: Any) -> tuple[list[CodedSpan], list[str]]:
@@ -291,10 +309,10 @@ def _pair_documents(sheet: CodingSheet, sources: list[CodedSource], path: Path) 
         raise DataError(
             f"{path}: none of its {len(sources)} texts has the name or the text of a document of {sheet.path}"
         )
-    _warn(path, f"of {len(by_document)} documents are not in the project", missing)
-    _warn(path, "units of the sheet have a text that the project's does not hold", lost)
+    _warn(path, "项目中没有的文档", f"of {len(by_document)} documents are not in the project", missing)
+    _warn(path, "项目文本中没有的单元", "units have a text that the project's does not hold", lost)
     strange = [source.name for source in sources if source.spans and id(source) not in taken]
-    _warn(path, "texts with codings are no documents of the sheet", strange)
+    _warn(path, "不属于编码表的已编码文本", "texts with codings are no documents of the sheet", strange)
 
 
 def _choose_reading(pairs: list[_Pair], path: Path) -> list[list[CodedSpan]]:
@@ -313,7 +331,8 @@ def _choose_reading(pairs: list[_Pair], path: Path) -> list[list[CodedSpan]]:
     if best[0] >= 0 and best[1] < 0.5 and any(best[2]):
         log.warning(
             "warning: %s: its selections do not coincide with the units' texts, however positions are counted; "
-            "human codes may stand on wrong units. Was a text edited, or is it the project of another analysis?",
+            "human codes may stand on wrong units. Was a text edited, or is it the project of another analysis? "
+            "编码位置与单元文本不符，人工编码可能错位：文本是否改动过，或是另一次分析的项目？",
             path,
         )
     return best[2]
@@ -346,10 +365,10 @@ def _sign_unsigned(
     return own
 
 
-def _warn(path: Path, finding: str, names: Sequence[str]) -> None:
+def _warn(path: Path, chinese: str, finding: str, names: Sequence[str]) -> None:
     if names:
         listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-        log.warning("warning: %s: %d %s (%s)", path, len(names), finding, listed)
+        log.warning("warning: %s: %d %s (%s)；%s", path, len(names), finding, listed, chinese)
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
