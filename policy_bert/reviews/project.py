@@ -171,16 +171,9 @@ def apply_project(sheet: CodingSheet, path: str | Path) -> CodingSheet:
                 units[index] = replace(units[index], human=label)
         coded = (index for _, _, index in pair.units if sheet.units[index].predicted < len(sheet.scheme))
         deleted += [units[index].id for index in coded if index not in kept and index not in covered]
-    _warn(
-        path,
-        "units carry two codes that cover them equally; they are left out；两个编码覆盖程度相同的单元，不计入",
-        ambiguous,
-    )
-    _warn(
-        path,
-        "codings of the classifier's were deleted and their units left without a code；机器编码已删除而无人编码的单元",
-        deleted,
-    )
+    _warn(path, "两个编码覆盖相同，不计", "units carry two codes that cover them equally; they are left out", ambiguous)
+    lost = "codings of the classifier's were deleted, their units left without a code"
+    _warn(path, "机器编码已删除而无人编码", lost, deleted)
     if astray:
         log.warning(
             "warning: %s: %d codings of people lie on no unit of the sheet and do not count；不在任何单元上的人工编码",
@@ -191,11 +184,8 @@ def apply_project(sheet: CodingSheet, path: str | Path) -> CodingSheet:
         raise DataError(
             f"{path}: expected codings of a person's on the units of {sheet.path}, found none（没有人工编码）"
         )
-    _warn(
-        path,
-        "codes of the sheet give way to the project's；编码表中的人工编码由项目中的取代",
-        [u.id for u in sheet.units if u.human is not None],
-    )
+    replaced = [unit.id for unit in sheet.units if unit.human is not None]
+    _warn(path, "编码表中的人工编码由项目中的取代", "codes of the sheet give way to the project's", replaced)
     return replace(sheet, units=tuple(units))
 
 
