@@ -7,6 +7,7 @@ from pathlib import Path
 
 from policy_bert.errors import DataError
 from policy_bert.reports import columns
+from policy_bert.reports.document_list import write_documents
 from policy_bert.reports.figures import write_figures
 from policy_bert.reports.listing import write_csv, write_jsonl, write_matrix
 from policy_bert.reports.methods import describe_methods
@@ -58,6 +59,7 @@ def _build(coding: Coding, folder: Path) -> Tables:
     tables = build_tables(coding)
     methods = describe_methods(coding, tables)
     write_csv(coding, folder / columns.CODING_CSV)
+    write_documents(coding, folder / columns.DOCUMENTS_CSV)
     write_jsonl(coding, folder / columns.CODING_JSONL)
     write_matrix(coding, folder / columns.MATRIX_CSV)
     write_workbook(coding, tables, methods, folder / columns.WORKBOOK)

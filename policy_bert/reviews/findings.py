@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,11 @@ from policy_bert.reviews.sheet import PROBABILITY, CodingSheet, SheetUnit
 PICKED_Z = 4.0
 LEAST_RANDOM_UNITS = 30
 AUTOMATIC_STRATA = 5
+ALL_DIFFER = (
+    "所有人工编码都与分类器不同。如果只改了编错的单元，一致率必然接近零，不能报告：请按 review --help 的规程编码。"
+    "All human codes differ from the classifier's. Agreement over changed units alone is near zero by construction and "
+    "cannot be reported: see the protocol in review --help."
+)
 
 Design = Literal["random", "random numbers", "probabilities", "strata", "none"]
 
@@ -33,7 +39,7 @@ class Shares:
         strata: Strata of confidence, 1 for none.
         classes: One share a class, then that of no instrument.
         groups: One share a side, in the scheme's order.
-        warnings: What a reader must know, in English.
+        warnings: What a reader must know, in Chinese and English.
     """
 
     design: Design
@@ -55,27 +61,32 @@ class Findings:
     shares: Shares
     target: Target
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know of agreement and shares."""
+        return (ALL_DIFFER,) * (self.reliability.agreement.value == 0) + self.shares.warnings
 
-def compare_codes(
-    sheet: CodingSheet, strata: int | None = None, target: Target = "population", seed: int = 0
-) -> Findings:
+
+def compare_codes(sheet: CodingSheet, strata: int | None = None, target: Target = "population") -> Findings:
     """Agreement and corrected shares of a reviewed coding table.
 
     Args:
         sheet: The table with human codes.
         strata: The reviewed units are a random sample of each of so many strata of confidence, of equal size.
         target: What the shares' intervals are about, see `corrected_shares`.
-        seed: Of the bootstrap.
 
     Raises:
         DataError: No unit was reviewed, a sampling probability is missing or 0, or a stratum was not reviewed.
     """
     reviewed = [unit for unit in sheet.units if unit.human is not None]
     if not reviewed:
-        raise DataError(f"{sheet.path}: no unit has a human code; fill the column 人工编码, or give a project by --qda")
+        raise DataError(
+            f"{sheet.path}: no unit has a human code; fill the column 人工编码, or give a project by --qda"
+            "（没有人工编码，请填写“人工编码”列，或用 --qda 给出项目）"
+        )
     machine = np.array([unit.predicted for unit in reviewed])
     human = np.array([unit.human for unit in reviewed])
-    reliability = measure_reliability(machine, human, len(sheet.scheme) + 1, seed=seed)
+    reliability = measure_reliability(machine, human, len(sheet.scheme) + 1, _documents(reviewed))
     return Findings(sheet, reliability, _correct(sheet, strata, target), target)
 
 
@@ -84,7 +95,13 @@ def _correct(sheet: CodingSheet, wanted_strata: int | None, target: Target) -> S
     reviewed = np.flatnonzero([unit.human is not None for unit in population])
     with_uncoded = any(unit.predicted == len(sheet.scheme) for unit in population)
     if not len(reviewed):
-        return Shares("none", len(population), with_uncoded, 0, warnings=("No unit that has a class was reviewed.",))
+        return Shares(
+            "none",
+            len(population),
+            with_uncoded,
+            0,
+            warnings=("没有复核过有类别的单元。No unit that has a class was reviewed.",),
+        )
     chances = [population[i].probability for i in reviewed]
     strata: NDArray[np.int64] | None = None
     probabilities: NDArray[np.float64] | None = None
@@ -98,7 +115,7 @@ def _correct(sheet: CodingSheet, wanted_strata: int | None, target: Target) -> S
         design, reviewed, strata, warnings = _guess_design(population, reviewed)
     if design == "none":
         return Shares("none", len(population), with_uncoded, len(reviewed), warnings=tuple(warnings))
-    options = {"strata": strata, "probabilities": probabilities, "target": target}
+    options = {"strata": strata, "probabilities": probabilities, "target": target, "documents": _documents(population)}
     predicted = np.array([unit.predicted for unit in population])
     human = np.array([population[i].human for i in reviewed])
     side = _side_of_classes(sheet)
@@ -116,6 +133,12 @@ def _correct(sheet: CodingSheet, wanted_strata: int | None, target: Target) -> S
     )
 
 
+def _documents(units: Sequence[SheetUnit]) -> NDArray[np.int64]:
+    """A number for the document of each unit."""
+    numbers: dict[tuple[str, str], int] = {}
+    return np.array([numbers.setdefault((unit.document_id, unit.document), len(numbers)) for unit in units])
+
+
 def _population(sheet: CodingSheet) -> list[SheetUnit]:
     """The units that have a class, and those of low confidence too if reviewers looked at some of them."""
     none = len(sheet.scheme)
@@ -131,25 +154,33 @@ def _guess_design(
     z = selection_z(_confidences(population), reviewed)
     if abs(z) <= PICKED_Z:
         return "random", reviewed, None, []
-    kind = "least certain" if z < 0 else "most certain"
-    finding = f"The reviewed units are no random sample: the {kind} were picked (z = {z:.1f})."
+    low = z < 0
+    finding = (
+        f"复核单元不是随机样本，而是置信度{'最低' if low else '最高'}的单元。"
+        f"The reviewed units are no random sample: the {'least' if low else 'most'} certain were picked (z = {z:.1f})."
+    )
     drawn = _drawn_by_random_number(population, reviewed)
     if len(drawn) >= LEAST_RANDOM_UNITS:
-        text = f"{finding} Shares are corrected by the {len(drawn)} units of lowest random number alone."
-        return "random numbers", drawn, None, [text]
+        advice = (
+            f"占比只按随机数最小的 {len(drawn)} 个单元校正。"
+            f"Shares are corrected by the {len(drawn)} units of lowest random number alone."
+        )
+        return "random numbers", drawn, None, [f"{finding} {advice}"]
     try:
         strata = confidence_strata(_confidences(population), reviewed, AUTOMATIC_STRATA)
     except DataError:
         advice = (
-            f"{finding} Shares cannot be corrected without inclusion probabilities: code units drawn at random "
-            f"(sort by 随机数, code from the top), or add a column {PROBABILITY} with each unit's chance to be drawn."
+            f"无法校正占比：请按“随机数”排序后从头编码，或加一列“{PROBABILITY}”写明每个单元被抽中的概率。"
+            "Shares cannot be corrected without inclusion probabilities: code units drawn at random (sort by 随机数, "
+            f"code from the top), or add a column {PROBABILITY} with each unit's chance to be drawn."
         )
-        return "none", reviewed, None, [advice]
+        return "none", reviewed, None, [f"{finding} {advice}"]
     advice = (
-        f"{finding} Shares are corrected within {AUTOMATIC_STRATA} strata of confidence, as if units had been drawn at "
-        f"random within each; add a column {PROBABILITY} if their chances are known."
+        f"占比按置信度分 {AUTOMATIC_STRATA} 层校正，视各层为随机抽取；若知道抽样概率，请加一列“{PROBABILITY}”。"
+        f"Shares are corrected within {AUTOMATIC_STRATA} strata of confidence, as if units had been drawn at random "
+        f"within each; add a column {PROBABILITY} if their chances are known."
     )
-    return "strata", reviewed, strata, [advice]
+    return "strata", reviewed, strata, [f"{finding} {advice}"]
 
 
 def _drawn_by_random_number(population: list[SheetUnit], reviewed: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,10 +7,11 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+import krippendorff
 import numpy as np
 import openpyxl
 import pytest
-from report_samples import SCHEME, make_coding
+from report_samples import SCHEME, make_coding, write_sheet
 from sklearn.metrics import cohen_kappa_score
 
 from policy_bert.command import run_command
@@ -36,28 +37,6 @@ def log(monkeypatch):
     logging.getLogger("policy_bert.review").removeHandler(handler)
 
 
-def write_sheet(
-    path: Path, rows: list[dict[str, object]], header=columns.CODING_COLUMNS, codebook: bool = True
-) -> Path:
-    """A workbook with the sheets that `review` reads, laid out as `analyze` does."""
-    book = openpyxl.Workbook()
-    book.active.title = columns.SHEET_CODING
-    book.active.append(list(header))
-    for row in rows:
-        book.active.append([row.get(title) for title in header])
-        for cell in book.active[book.active.max_row]:
-            cell.data_type = "s" if isinstance(cell.value, str) else cell.data_type  # text, never a formula
-    if codebook:
-        sheet = book.create_sheet(columns.SHEET_CODEBOOK)
-        sheet.append(["编号", "类别", "英文名称", columns.GROUP, "定义", "示例", "名称来源"])
-        sides = {group.id: group.name for group in SCHEME.groups}
-        for label in SCHEME.labels:
-            sheet.append([label.id, label.name, label.english, sides[label.group], label.definition, "", ""])
-        sheet.append([None, columns.UNCODED, "Not coded", "", "", "", ""])
-    book.save(path)
-    return path
-
-
 def simulate(seed: int = 0, units: int = 800, reviewed: int = 300, error: float = 0.1) -> list[dict[str, object]]:
     """Rows of a coding table: a classifier right in two of three units, reviewers of known error on a random part."""
     rng = np.random.default_rng(seed)
@@ -68,9 +47,9 @@ def simulate(seed: int = 0, units: int = 800, reviewed: int = 300, error: float 
     numbers = rng.permutation(units) / units
     return [
         {
-            columns.UNIT: f"01-1-1-{i}",
-            columns.DOCUMENT_ID: "01",
-            columns.DOCUMENT: "意见.docx",
+            columns.UNIT: f"{i % 8 + 1:02d}-1-1-{i}",
+            columns.DOCUMENT_ID: f"{i % 8 + 1:02d}",
+            columns.DOCUMENT: f"意见 {i % 8 + 1}.docx",
             columns.TEXT: f"第{i}项：推动数据共享。",
             columns.LABEL: NAMES[predicted[i]],
             columns.CONFIDENCE: float(confidence[i]),
@@ -100,9 +79,8 @@ def test_figures_equal_independent_implementations(tmp_path, capsys):
     assert found["reviewed_units"] == 300
     assert found["agreement"]["value"] == pytest.approx(np.mean(machine == human))
     assert found["kappa"]["value"] == pytest.approx(cohen_kappa_score(machine, human))
-    values = np.bincount(np.concatenate([machine, human]))
-    expected = 1 - (values * (values - 1)).sum() / (600 * 599)
-    assert found["alpha"]["value"] == pytest.approx(1 - np.mean(machine != human) / expected)
+    alpha = krippendorff.alpha(reliability_data=[machine, human], level_of_measurement="nominal")
+    assert found["alpha"]["value"] == pytest.approx(alpha)
     for part in found["classes"]:
         label = NAMES.index(part["label_name"])
         assert part["kappa"]["value"] == pytest.approx(cohen_kappa_score(machine == label, human == label))
@@ -172,6 +150,106 @@ def test_wrong_workbooks_end_in_one_line(tmp_path, capsys, make, message):
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert re.search(message, captured.err)
+
+
+def test_all_bad_codes_are_listed_or_left_out(tmp_path, capsys, log):
+    rows = simulate(units=120, reviewed=120)
+    for row in rows[10:40]:
+        row[columns.HUMAN] = "人材培养"
+    path = write_sheet(tmp_path / "c.xlsx", rows)
+    assert run_command(main, [str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("人材培养") == 30
+    assert "row 12 " in error
+    assert "row 41 " in error
+    assert "30 处编码" in error
+    assert "--skip-bad" in error
+    found = run_json(capsys, path, "--skip-bad")
+    assert (found["units"], found["reviewed_units"]) == (120, 90)
+    assert log.getvalue().count("人材培养") == 30
+
+
+@pytest.mark.parametrize("word", ["同意", "agree", "Agree"])
+def test_agreement_is_the_class_of_the_classifier(tmp_path, word):
+    rows = [
+        {columns.TEXT: "句一", columns.LABEL: "公共服务", columns.HUMAN: word},
+        {columns.TEXT: "句二", columns.LABEL: columns.UNCODED, columns.HUMAN: word},
+    ]
+    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", rows))
+    assert [unit.human for unit in sheet.units] == [3, NONE]
+
+
+def test_renamed_sheets_with_the_right_columns_are_found_and_copies_are_not_guessed_at(tmp_path, capsys):
+    path = write_sheet(tmp_path / "c.xlsx", simulate(units=60, reviewed=60))
+    expected = run_json(capsys, path)
+    book = openpyxl.load_workbook(path)
+    book[columns.SHEET_CODING].title, book[columns.SHEET_CODEBOOK].title = "张三复核", "类别说明"
+    book.create_sheet("备注", 0).append(["随手记"])
+    book.save(path)
+    assert run_json(capsys, path) == expected
+    book.copy_worksheet(book["张三复核"]).title = "李四复核"
+    book.save(path)
+    assert run_command(main, [str(path)]) == 2
+    assert "张三复核, 李四复核 all have the columns of the coding table" in capsys.readouterr().err
+
+
+def test_identifiers_that_a_program_made_numbers_of_are_text_again(tmp_path):
+    rows = simulate(units=16, reviewed=16)
+    for row in rows:
+        row[columns.DOCUMENT_ID] = int(row[columns.DOCUMENT_ID])
+    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", rows))
+    assert {unit.document_id for unit in sheet.units} == {f"{number:02d}" for number in range(1, 9)}
+
+
+def test_a_code_that_is_a_formula_without_a_value_is_no_missing_code(tmp_path, capsys):
+    path = write_sheet(tmp_path / "c.xlsx", simulate(units=40, reviewed=40))
+    book = openpyxl.load_workbook(path)
+    cell = book[columns.SHEET_CODING].cell(5, columns.CODING_COLUMNS.index(columns.HUMAN) + 1)
+    cell.value = '=IF(1=1,"公共服务","")'
+    book.save(path)
+    assert run_command(main, [str(path)]) == 2
+    assert "row 5 column '人工编码': a formula without a stored value" in capsys.readouterr().err
+
+
+def test_agreement_over_changed_codes_alone_is_warned_of(tmp_path, capsys, log):
+    rows = simulate(units=80, reviewed=80)
+    for row in rows:
+        row[columns.HUMAN] = None if row[columns.HUMAN] == row[columns.LABEL] else row[columns.HUMAN]
+    found = run_json(capsys, write_sheet(tmp_path / "c.xlsx", rows))
+    assert found["agreement"]["value"] == 0
+    assert "near zero by construction" in found["warnings"][0]
+    assert "一致率必然接近零" in log.getvalue()
+
+
+def test_one_document_has_no_interval_between_documents_and_the_report_says_so(tmp_path, capsys):
+    rows = [row | {columns.DOCUMENT_ID: "01", columns.DOCUMENT: "意见.docx"} for row in simulate()]
+    path = write_sheet(tmp_path / "c.xlsx", rows)
+    found = run_json(capsys, path)
+    assert found["reviewed_documents"] == 1
+    assert found["kappa"]["value"] is not None
+    assert found["kappa"]["low"] is found["agreement"]["high"] is found["shares"]["classes"][0]["low"] is None
+    assert run_command(main, [str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "单元都来自一份文档" in printed
+    assert "all units are of one document" in printed
+    inside = run_json(capsys, path, "--target", "documents")["shares"]["classes"][0]
+    assert inside["low"] <= inside["corrected"] <= inside["high"]
+
+
+def test_report_says_that_it_clusters_by_document(tmp_path, capsys):
+    assert run_command(main, [str(write_sheet(tmp_path / "c.xlsx", simulate()))]) == 0
+    printed = capsys.readouterr().out
+    assert "8 份文档" in printed
+    assert "按文档聚类" in printed
+    assert "clustered by document" in printed
+
+
+def test_help_says_how_people_are_to_code(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "盲编" in text
+    assert "Agreement over changed segments alone is near zero by construction" in text
 
 
 def test_labels_file_stands_in_for_the_codebook(tmp_path, capsys):
@@ -280,7 +358,9 @@ def test_probabilities_in_the_sheet_are_used(tmp_path, capsys):
     found = run_json(capsys, write_sheet(tmp_path / "c.xlsx", rows, header))["shares"]
     predicted, reviewed, human = codes(rows)
     chances = np.array([rows[i][PROBABILITY] for i in reviewed])
-    expected = corrected_shares(predicted, reviewed, human, NONE + 1, probabilities=chances)
+    documents = np.arange(800) % 8
+    options = {"probabilities": chances, "documents": documents}
+    expected = corrected_shares(predicted, reviewed, human, NONE + 1, **options)
     assert found["design"] == "probabilities"
     assert [s["high"] for s in found["classes"]] == pytest.approx([s.high for s in expected])
     rows[int(reviewed[0])][PROBABILITY] = 0
@@ -440,20 +520,21 @@ def test_project_of_the_classifier_alone_has_no_human_codes(report, capsys):
     assert "expected codings of a person's" in capsys.readouterr().err
 
 
-def test_project_without_users_says_that_every_coding_counts(report, capsys, log):
-    folder, _ = report
-    project = recode(folder / "project.qdpx", [], users=False)
-    assert run_command(main, [str(folder / "coding.xlsx"), "--qda", str(project)]) == 0
-    assert "every coding counts as a person's" in log.getvalue()
-
-
 @pytest.mark.parametrize(
     ("members", "message"),
     [
         (None, "cannot be read"),
         ({"other.txt": "x"}, "found none"),
         ({"project.qde": "<Project"}, "cannot be read"),
-        ({"project.qde": '<!DOCTYPE p [<!ENTITY a "b">]><Project>&a;</Project>'}, "document type declaration"),
+        ({"project.qde": '<!DOCTYPE p [<!ENTITY a "b">]><Project>&a;</Project>'}, "实体声明"),
+        (
+            {
+                "project.qde": '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE p [<!ENTITY a "b">]><p>&a;</p>'.encode(
+                    "utf-16"
+                )
+            },
+            "实体声明",
+        ),
         ({"project.qde": "<Project/>"}, "none of its 0 texts"),
         ({"project.qde": '<Project><TextSource name="a" plainTextPath="internal://b.txt"/></Project>'}, "not in the"),
         (
@@ -480,13 +561,13 @@ def test_wrong_projects_end_in_one_line(tmp_path, capsys, members, message):
 def test_text_inside_the_project_file_is_read_and_huge_members_are_not(tmp_path, monkeypatch):
     from policy_bert.reviews import project as module
 
-    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", simulate(units=3, reviewed=3)))
+    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", simulate(units=17, reviewed=3)[::8]))
     path = tmp_path / "p.qdpx"
     text = "".join(unit.text for unit in sheet.units)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(
             "a.qde",
-            '<Project><Code guid="1" name="资金投入"/><TextSource name="意见"><PlainTextContent>'
+            '<Project><Code guid="1" name="资金投入"/><TextSource name="意见 1"><PlainTextContent>'
             f'{text}</PlainTextContent><PlainTextSelection startPosition="0" endPosition="{len(text)}">'
             '<Coding><CodeRef targetGUID="1"/></Coding></PlainTextSelection></TextSource></Project>',
         )
