@@ -34,7 +34,9 @@ class Label:
         name: The name that a reader sees, Chinese in the shipped scheme.
         english: The name in English; may be empty.
         group: The id of a `Group`; may be empty in a scheme without groups.
-        definition: What a coder puts there.
+        definition: What a coder puts there, in English in the shipped scheme.
+        chinese_definition: The same in Chinese; may be empty.
+        examples: Sentences that a codebook shows for the class.
         name_source: `published` with the corpus or `inferred` from its sentences.
     """
 
@@ -44,6 +46,8 @@ class Label:
     group: str = ""
     definition: str = ""
     name_source: str = "published"
+    chinese_definition: str = ""
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
