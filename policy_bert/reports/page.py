@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import IO, Any
 
-from policy_bert.reports.coding import CodedDocument
+from policy_bert.reports.coding import CodedDocument, Coding
 from policy_bert.reports.methods import Methods
 from policy_bert.reports.palette import GROUP_COLOURS, group_colours, label_colours
-from policy_bert.reports.parts import Coding
 from policy_bert.reports.tables import CrossTable, Share, Tables
+from policy_bert.reports.words import WORDS, told_in, word
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 
@@ -94,10 +94,19 @@ def _tables_record(coding: Coding, tables: Tables, methods: Methods) -> dict[str
         "review": tables.review,
         "labelShares": [_share_record(share) for share in tables.label_shares()],
         "groupShares": [_share_record(share) for share in tables.group_shares()],
-        "cross": [_cross_record(tables.cross_table(field)) for field in tables.cross_fields()],
+        "cross": [_cross_record(tables.cross_table(field)) for field in _shown_alone(tables)],
         "trend": _cross_record(tables.trend()) if tables.has_years else None,
-        "methods": methods.rows(),
+        "withoutYear": tables.without_year(),
+        "reasons": {reason: told_in("en", reason) for reason in tables.reasons},
+        "words": {language: {key: word(key, language) for key in WORDS} for language in ("zh", "en")},
+        "methods": {"zh": methods.chinese, "en": methods.english},
     }
+
+
+def _shown_alone(tables: Tables) -> list[str]:
+    """The fields whose table the page does not show already: years are in the trend, documents in the heat map."""
+    shown = ("document", "year") if tables.has_years else ("document",)
+    return [field for field in tables.cross_fields() if field not in shown]
 
 
 def _share_record(share: Share) -> dict[str, Any]:
@@ -109,6 +118,7 @@ def _cross_record(table: CrossTable) -> dict[str, Any]:
         "field": table.field,
         "values": table.values,
         "counts": table.counts,
+        "shares": [[_share_record(share) for share in shares] for shares in table.shares],
         "uncoded": table.uncoded,
         "documents": table.documents,
     }
