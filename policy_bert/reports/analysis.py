@@ -232,8 +232,8 @@ class _Run:
         if self.plan.table is not None:
             document = self.plan.table.join(document)
             metadata = {name: document.metadata.get(name, "") for name in self.plan.table.columns}
-        document = replace(document, text=_encodable(document.text), metadata=metadata)
-        name = _encodable(display_name(document.path, self.plan.paths))
+        document = replace(document, metadata=metadata)
+        name = display_name(document.path, self.plan.paths)
         self.notes += [f"{name}：{note}" for note in document.notes]
         if original := self.finder.original_of(document):
             counted = self.plan.options.count_duplicates
@@ -271,11 +271,6 @@ def display_name(path: Path, paths: Sequence[str | Path]) -> str:
         if root.is_dir() and path.is_relative_to(root):
             return path.relative_to(root).as_posix()
     return path.name
-
-
-def _encodable(text: str) -> str:
-    """The text with a question mark for each half of a character, which no file can hold; offsets stay."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def write_report(coding: Coding, output: Path, building: Path) -> Tables:

@@ -145,7 +145,10 @@ def code_document(
 
 def write_part(coded: CodedDocument, path: Path) -> None:
     """Write a coded document so that the file is there complete or not at all."""
-    with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as out:
+    with (
+        written_whole(path) as partial,
+        partial.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as out,
+    ):
         head = {key: value for key, value in vars(coded).items() if key != "units"}
         out.write(json.dumps(head, ensure_ascii=False) + "\n")
         for unit in coded.units:
@@ -154,7 +157,7 @@ def write_part(coded: CodedDocument, path: Path) -> None:
 
 def read_part(path: Path, plan: ReviewPlan | None = None) -> CodedDocument:
     """The coded document of a part; with a plan its units are marked for review as the plan says."""
-    with path.open(encoding="utf-8", newline="\n") as lines:
+    with path.open(encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
         head = json.loads(next(lines))
         units = tuple(_read_unit(line, plan) for line in lines)
     return CodedDocument(**head, units=units)

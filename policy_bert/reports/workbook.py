@@ -39,7 +39,7 @@ _WIDTHS = {
     "示例": 60,
     "标题": 36,
     "发文机关": 24,
-    "项目": 28,
+    "项目": 34,
     "内容": 110,
 }
 _FIGURES = ("占比", "95%下限", "95%上限")
@@ -236,7 +236,7 @@ class WorkbookWriter:
         self.book: Any = xlsxwriter.Workbook(str(path), options)
         self.formats = {
             "head": self.book.add_format({"bold": True, "bg_color": "#E8EDF3", "bottom": 1, "text_wrap": True}),
-            "text": self.book.add_format({"text_wrap": True, "valign": "top"}),
+            "text": self.book.add_format({"text_wrap": True, "valign": "top", "align": "left"}),
             "plain": self.book.add_format({"valign": "top"}),
             "decimal": self.book.add_format({"num_format": "0.0000", "valign": "top"}),
             "percent": self.book.add_format({"num_format": "0.0%", "valign": "top"}),
@@ -280,6 +280,9 @@ class WorkbookWriter:
         for column, title in enumerate(header):
             sheet.write_string(0, column, clean_cell(title), self.formats["head"])
         sheet.freeze_panes(1, 1)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(0)
         last = 0
         for row in rows:
             last += 1

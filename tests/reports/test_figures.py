@@ -11,6 +11,7 @@ from policy_bert.reports import figures
 from policy_bert.reports.figures import write_figures
 from policy_bert.reports.palette import group_colours, label_colours
 from policy_bert.reports.tables import Tables, build_tables
+from policy_bert.reports.words import WORDS
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_a_missing_glyph_is_an_error_and_drawable_text_has_none(tmp_path):
 def test_the_font_draws_all_of_gb2312_and_the_scheme():
     hanzi = [bytes([high, low]) for high in range(0xB0, 0xF8) for low in range(0xA1, 0xFF)]
     text = b"".join(hanzi).decode("gb2312", errors="ignore")
-    words = "".join(word for pair in figures._WORDS.values() for word in pair)
+    words = "".join(word for pair in WORDS.values() for word in pair)
     assert len(text) > 6700
     assert not missing_glyphs(text + "".join(SCHEME.names) + words + "，。、；：？！“”‘’（）《》〔〕…—·％")
     assert CHINESE_FONT.stat().st_size < 6_000_000
@@ -72,7 +73,7 @@ def test_documents_with_rare_characters_dollars_and_long_titles_are_drawn(tmp_pa
         )
         for row in tables.documents
     ]
-    changed = Tables(tables.scheme, tuple(rows), {}, tables.examples, tables.by)
+    changed = Tables(tables.scheme, tuple(rows), {}, tables.by)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert len(write_figures(changed, tmp_path / "out", "en")) == 12
@@ -83,7 +84,7 @@ def test_a_scheme_without_sides_or_codes_is_drawn_as_far_as_it_goes(tmp_path, mo
     tables = build_tables(make_coding(tmp_path, PLAIN_SCHEME))
     names = {path.stem for path in write_figures(tables, tmp_path / "out")}
     assert names == {"01-distribution", "03-heatmap", "04-trend", "05-cross-year"}
-    assert write_figures(Tables(PLAIN_SCHEME, (), {}, ()), tmp_path / "none") == []
+    assert write_figures(Tables(PLAIN_SCHEME, (), {}), tmp_path / "none") == []
 
 
 def test_classes_of_a_side_are_distinct_shades_of_its_colour():

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 def make_page(folder, scheme=SCHEME, **settings):
     coding = make_coding(folder, scheme, **settings)
     tables = build_tables(coding)
+    coding = replace(coding, plan=tables.plan)
     write_page(coding, tables, describe_methods(coding, tables), folder / "report.html")
     return coding, tables, (folder / "report.html").read_text(encoding="utf-8")
 
