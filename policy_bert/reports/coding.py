@@ -145,14 +145,10 @@ def code_document(
 
 def write_part(coded: CodedDocument, path: Path) -> None:
     """Write a coded document so that the file is there complete or not at all."""
-    with (
-        written_whole(path) as partial,
-        partial.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as out,
-    ):
-        head = {key: value for key, value in vars(coded).items() if key != "units"}
-        out.write(json.dumps(head, ensure_ascii=False) + "\n")
-        for unit in coded.units:
-            out.write(json.dumps(vars(unit), ensure_ascii=False) + "\n")
+    head = {key: value for key, value in vars(coded).items() if key != "units"}
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (head, *map(vars, coded.units)))
+    with written_whole(path) as partial:
+        partial.write_bytes(text.encode("utf-8", "surrogatepass"))
 
 
 def read_part(path: Path, plan: ReviewPlan | None = None) -> CodedDocument:

@@ -293,10 +293,8 @@ def test_the_same_document_twice_is_counted_once_unless_asked_for(documents, tmp
     assert len(twice.documents) == 4
     assert [copy.counted for copy in twice.duplicates] == [True]
     for folder, text in (("once", "未计入"), ("twice", "已计入")):
-        rows = openpyxl.load_workbook(tmp_path / folder / columns.WORKBOOK)[columns.SHEET_DOCUMENTS].iter_rows(
-            values_only=True
-        )
-        marks = [row[-1] for row in rows]
+        book = openpyxl.load_workbook(tmp_path / folder / columns.WORKBOOK)
+        marks = [row[-1] for row in book[columns.SHEET_DOCUMENTS].iter_rows(values_only=True)]
         assert len(marks) == 5
         assert sum(text in str(mark) for mark in marks) == 1
 
