@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
+import os
 import sys
-import types
-from typing import TYPE_CHECKING, Any
+
+_RUN_AS_MODULE = any(
+    flag == "-m" and name.partition(".")[0] == "policy_bert"
+    for flag, name in zip(sys.orig_argv, sys.orig_argv[1:], strict=False)
+)
+if _RUN_AS_MODULE and sys.path[0] in ("", os.getcwd()):
+    # `python -m` looks for modules in the current folder first: a user's csv.py would take the library's place there.
+    sys.path.append(sys.path.pop(0))
+
+import importlib  # noqa: E402
+import signal  # noqa: E402
+import types  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from policy_bert.corpora.reading import load_corpus
@@ -26,6 +37,17 @@ _HOMES = {
     "load_corpus": "policy_bert.corpora.reading",
     "train": "policy_bert.training.run",
 }
+
+
+def leave_quietly(*_: object) -> None:
+    """End the process as Ctrl-C does, without a traceback; `command.run_command` takes over when all is imported."""
+    os._exit(130)
+
+
+if (
+    _RUN_AS_MODULE or any(os.path.basename(part).startswith("policy-bert") for part in sys.orig_argv[:2])
+) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, leave_quietly)
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.reports.analysis import AnalysisOptions, analyze, plan_analysis, run_analysis
 from policy_bert.reports.coding import CodingRules
-from policy_bert.scoring.options import add_classifier_options, load_chosen_classifier
+from policy_bert.scoring.rows import add_classifier_options, load_chosen_classifier
 
 __all__ = ["AnalysisOptions", "CodingRules", "analyze", "main"]
 

@@ -6,10 +6,12 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from policy_bert import leave_quietly
 from policy_bert.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,6 +66,14 @@ def run_command(main: Callable[[Sequence[str] | None], int], argv: Sequence[str]
             # A file name may hold bytes that are no text, a JSON string half a character: escaped, not a traceback.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     configure_logging()
+    interrupted = []
+
+    def interrupt(*_: object) -> None:
+        interrupted.append(True)  # a library that is just being imported makes another error of the interrupt
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is leave_quietly:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         status = main(argv)
         sys.stdout.flush()
@@ -78,6 +88,10 @@ def run_command(main: Callable[[Sequence[str] | None], int], argv: Sequence[str]
     except BrokenPipeError:
         _flush_quietly()
         return 0
+    except Exception:
+        if interrupted:
+            return STATUS_INTERRUPTED
+        raise
 
 
 def _flush_quietly() -> None:

@@ -29,7 +29,8 @@ def load_config(config_type: type[ConfigT], path: str | Path | None = None, over
     Args:
         config_type: A frozen dataclass, whose fields may be dataclasses themselves.
         path: The YAML file; its keys are the dataclass's fields.
-        overrides: Strings such as `train.learning_rate=2e-5`; a value is read as YAML.
+        overrides: Strings such as `train.learning_rate=2e-5`; a value is read as YAML, but for a field that is text,
+            which takes the text as it stands: a path with ` #2`, `on`, `01`. Where it may be absent `null` says so.
 
     Raises:
         ConfigError: The file is missing or no YAML mapping, a key is unknown, or a value is of the wrong type.
@@ -39,11 +40,8 @@ def load_config(config_type: type[ConfigT], path: str | Path | None = None, over
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise ConfigError(f"--set expects key=value, found {override!r}")
-        try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError):  # ValueError: what looks like a date and is none
-            value = text
-        _set_key(tree, key.strip().split("."), value, override)
+        keys = key.strip().split(".")
+        _set_key(tree, keys, _override_value(_field_type(config_type, keys), text), override)
     return build_config(config_type, tree, source=str(path) if path is not None else "configuration")
 
 
@@ -83,6 +81,33 @@ def _set_key(tree: dict[str, Any], keys: list[str], value: Any, override: str) -
         if not isinstance(tree, dict):
             raise ConfigError(f"--set {override}: {key} is a value, not a section")
     tree[keys[-1]] = value
+
+
+def _field_type(config_type: Any, keys: Sequence[str]) -> Any:
+    """The type of a field, or None where there is no such field, which building the configuration tells of."""
+    for key in keys:
+        options = [
+            option for option in (config_type, *typing.get_args(config_type)) if dataclasses.is_dataclass(option)
+        ]
+        config_type = typing.get_type_hints(options[0]).get(key) if options else None
+    return config_type
+
+
+def _override_value(hint: Any, text: str) -> Any:
+    arguments = typing.get_args(hint)
+    if type(None) in arguments and text.strip() in ("", "~", "null"):
+        return None
+    if hint is str or (str in arguments and typing.get_origin(hint) is not tuple):
+        return text
+    if typing.get_origin(hint) is typing.Literal and text in arguments:
+        return text
+    is_texts = typing.get_origin(hint) is tuple and str in arguments
+    if is_texts and not text.lstrip().startswith("["):
+        return [text] if text.strip() else []
+    try:
+        return yaml.load(text, yaml.BaseLoader) if is_texts else yaml.safe_load(text)  # BaseLoader: all is text
+    except (yaml.YAMLError, ValueError):  # ValueError: what looks like a date and is none
+        return [text] if is_texts else text
 
 
 def _build(config_type: type[Any], tree: Any, prefix: str, source: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +16,15 @@ from policy_bert.corpora.reading import ContradictionPolicy, load_corpus
 from policy_bert.corpora.report import format_report, report_tree
 from policy_bert.labels import SCHEME_FILE, LabelScheme, load_scheme
 
+_log = logging.getLogger(__name__)
+
 
 def _find_scheme(labels: str | None, path: str) -> LabelScheme | None:
     beside = Path(path).parent / SCHEME_FILE
     if labels == "none" or (labels is None and not beside.is_file()):
         return None
+    if labels is None:
+        _log.info("classes by %s, which lies beside the file; --labels none makes them from the file", beside)
     return load_scheme(labels or beside)
 
 
@@ -33,13 +38,16 @@ def _threshold(text: str) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the data report of a labelled file."""
     parser = ArgumentParser(prog="policy-bert corpus", description="Check a labelled file and print what it holds.")
-    parser.add_argument("file", help="text, tab, label a line; or .csv, .jsonl, .xlsx, .parquet with named columns")
+    parser.add_argument(
+        "file", help="text, tab, label a line; or .csv, .json, .jsonl, .xlsx, .parquet with named columns"
+    )
     parser.add_argument(
         "--labels", help=f"label scheme; default {SCHEME_FILE} beside the file; none: made from the file"
     )
-    parser.add_argument("--text-column", help="column of the sentences")
-    parser.add_argument("--label-column", help="column of the labels")
-    parser.add_argument("--encoding", default="auto", help="utf-8, gb18030, utf-16 …; default auto")
+    parser.add_argument("--text-column", help="column of the sentences; a number without a header")
+    parser.add_argument("--label-column", help="column of the labels, likewise")
+    parser.add_argument("--sheet", help="sheet of a workbook; default the first")
+    parser.add_argument("--encoding", default="auto", help="utf-8, gb18030, big5, utf-16 …; default auto")
     parser.add_argument("--contradictions", choices=get_args(ContradictionPolicy), default="drop")
     parser.add_argument("--threshold", type=_threshold, default=0.6, help="cosine of near-duplicates; default 0.6")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -50,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text_column=options.text_column,
         label_column=options.label_column,
         encoding=options.encoding,
+        sheet=options.sheet,
         contradictions=options.contradictions,
     )
     kept_out = [found.text for found in corpus.report.contradictions if found.kept is None]

@@ -87,9 +87,7 @@ def _load_corpus(config: RunConfig, classifier: PolicyClassifier, path: str | Pa
     return load_corpus(
         path or data.corpus,
         classifier.scheme,
-        text_column=data.text_column,
-        label_column=data.label_column,
-        contradictions=data.contradictions,
+        **data.reading(),
     )
 
 

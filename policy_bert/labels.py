@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,12 @@ from policy_bert.config import build_config, dump_config
 from policy_bert.errors import ConfigError
 
 SCHEME_FILE = "labels.yaml"
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
+
+
+def is_integer(text: str) -> bool:
+    """Whether it is an integer in plain ASCII digits without leading zeros; `int` takes `1_1`, `０１` and `01` too."""
+    return _INTEGER.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Label:
         chinese_definition: The same in Chinese; may be empty.
         examples: Sentences that a codebook shows for the class.
         name_source: `published` with the corpus or `inferred` from its sentences.
+        code: What the corpus writes for the class; empty where it writes the id, or the name where names are numbers.
     """
 
     id: int
@@ -46,6 +54,7 @@ class Label:
     group: str = ""
     definition: str = ""
     name_source: str = "published"
+    code: str = ""
     chinese_definition: str = ""
     examples: tuple[str, ...] = ()
 
@@ -55,7 +64,7 @@ class LabelScheme:
     """Classes in the order of their ids, and the groups they belong to.
 
     Raises:
-        ConfigError: Ids are not 0, 1, 2 …, names repeat, or a label names an unknown group.
+        ConfigError: Ids are not 0, 1, 2 …, names or codes repeat, or a label names an unknown group.
     """
 
     labels: tuple[Label, ...]
@@ -69,6 +78,8 @@ class LabelScheme:
             )
         if len(set(self.names)) != len(self.labels) or not all(self.names):
             raise ConfigError("labels: every name must be there and differ from the others")
+        if len(set(self.codes)) != len(self.labels):
+            raise ConfigError(f"labels: codes must differ; found {', '.join(map(str, self.codes))}")
         known = {group.id for group in self.groups}
         if len(known) != len(self.groups):
             raise ConfigError(f"groups: ids must differ; found {[group.id for group in self.groups]}")
@@ -94,18 +105,27 @@ class LabelScheme:
         """The inverse of `id2label`."""
         return {label.name: label.id for label in self.labels}
 
+    @cached_property
+    def codes(self) -> tuple[int, ...] | tuple[str, ...]:
+        """What the corpus writes for the classes, in the order of the ids: integers where all of them are."""
+        numbered = any(is_integer(name) for name in self.names)
+        codes = tuple(label.code or (label.name if numbered else str(label.id)) for label in self.labels)
+        return tuple(map(int, codes)) if all(map(is_integer, codes)) else codes
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {str(code): place for place, code in enumerate(self.codes)} | self.label2id
+
     def parse(self, text: str) -> int:
-        """The id that a cell of a labelled file means: an id or a name, Chinese or English.
+        """The id that a cell of a labelled file means: a name, Chinese or English, or a code, `4.0` for 4 included.
 
         Raises:
-            KeyError: It is neither, with the text that was found.
+            KeyError: It is none of them, with the text that was found.
         """
         text = text.strip()
-        if text in self.label2id:
-            return self.label2id[text]
-        number = text[:-2] if text.endswith(".0") else text
-        if number.isascii() and number.isdigit() and int(number) < len(self):
-            return int(number)
+        for form in (text, text.removesuffix(".0")):
+            if form in self._ids:
+                return self._ids[form]
         for label in self.labels:
             if label.english and label.english.lower() == text.lower():
                 return label.id

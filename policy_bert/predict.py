@@ -16,8 +16,15 @@ from policy_bert.errors import DataError
 from policy_bert.rows import FORMATS, check_format, format_of, open_writer
 from policy_bert.scoring.classifier import PolicyClassifier, Prediction
 from policy_bert.scoring.job import JobInput, score_to_file
-from policy_bert.scoring.options import add_classifier_options, load_chosen_classifier
-from policy_bert.scoring.rows import OutputOptions, rows_of, scan_input, scored_windows, windows_of
+from policy_bert.scoring.rows import (
+    OutputOptions,
+    add_classifier_options,
+    load_chosen_classifier,
+    rows_of,
+    scan_input,
+    scored_windows,
+    windows_of,
+)
 
 __all__ = ["PolicyClassifier", "Prediction", "main"]
 
@@ -34,14 +41,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "that long after the header was written, its line is named on standard error.",
     )
     add = parser.add_argument
-    add("file", help="one sentence a line (.txt or any other), a .csv, .tsv, .jsonl, .xlsx or .parquet; - is stdin")
+    add(
+        "file",
+        help="one sentence a line (.txt or any other), a .csv, .tsv, .json, .jsonl, .xlsx or .parquet; - is stdin",
+    )
     add("-o", "--output", metavar="FILE", help="written when complete; a killed run is continued by the same command")
     add("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}; default: by the output's extension, tsv on stdout")
     add("--top-k", type=positive_int, default=1, metavar="K", help="best classes to name: the first, and K-1 "
         "runners-up in the column alternatives as name:0.1234|name:0.0567")  # fmt: skip
     add("--all-scores", action="store_true", help="add every class's probability")
     add("--text-column", metavar="NAME", help="the column of a table; default: text, sentence, 句子, 文本 or 内容")
-    add("--encoding", default="auto", help="of text files; default: found out")
+    add("--sheet", metavar="NAME", help="the sheet of a workbook; default: the first")
+    add("--encoding", default="auto", help="of text files, such as gb18030 or big5; default: found out")
     add("--restart", action="store_true", help="throw away an unfinished run of the same output")
     add_classifier_options(parser)
     return parser.parse_args(argv)
@@ -58,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_output(output, arguments.file)
     elif options.format in _BINARY_FORMATS:
         raise DataError(f"{options.format} is no text for standard output; name a file with -o")
-    source = JobInput(arguments.file, arguments.text_column, arguments.encoding)
+    source = JobInput(arguments.file, arguments.text_column, arguments.encoding, arguments.sheet)
     source.check()
     classifier = load_chosen_classifier(arguments)
     if output is None:

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 _SPACE = re.compile(r"\s+")
+_FILLERS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10))))
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u200b-\u200d\u2060]")
 
 
@@ -20,6 +21,15 @@ def clean(text: str) -> str:
     return _SPACE.sub(" ", _CONTROL.sub("", text)).strip()
 
 
+def is_blank(text: str) -> bool:
+    r"""Whether a reader would see nothing: white space, control characters, zero-width characters, fillers.
+
+    >>> is_blank("\u200b \u3000\ufeff"), is_blank("。")
+    (True, False)
+    """
+    return all(c.isspace() or c in _FILLERS or unicodedata.category(c) in ("Cc", "Cf") for c in text)
+
+
 def comparison_key(text: str) -> str:
     """What two sentences are compared by: NFKC, lower case, letters and digits only.
 
@@ -27,6 +37,16 @@ def comparison_key(text: str) -> str:
     True
     """
     return "".join(c for c in unicodedata.normalize("NFKC", text).lower() if c.isalnum())
+
+
+def look(text: str) -> str:
+    r"""What a text looks like at a glance: width, case, white space, what nobody sees and zeros around a number aside.
+
+    >>> look("Ａ\u200b类\xa0") == look("a类"), look("01") == look("1.0")
+    (True, True)
+    """
+    seen = "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if not is_blank(c))
+    return re.sub(r"^0+(?=[0-9])|(?<=[0-9])\.0+$", "", seen)
 
 
 class Span(NamedTuple):

@@ -63,12 +63,11 @@ def load_training_data(data: DataConfig, split: SplitConfig, extra: LabelledText
         UserError: A file cannot be read or has bad rows.
     """
     scheme = load_scheme(data.labels) if data.labels else None
+    logger.info("classes by %s", data.labels or "the labels of the corpus")
     corpus = load_corpus(
         data.corpus,
         scheme,
-        text_column=data.text_column,
-        label_column=data.label_column,
-        contradictions=data.contradictions,
+        **data.reading(),
     )
     sentences = _labelled_texts(corpus)
     parts = [_labelled_texts(load_corpus(path, corpus.scheme)) for path in data.auxiliary]

@@ -6,18 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from policy_bert.corpora.labelled_rows import LabelledRow, label_parser, read_labelled_rows, scheme_from_labels
 from policy_bert.corpora.report import Contradiction, CorpusReport
 from policy_bert.errors import DataError
 from policy_bert.files import stream_digest
-from policy_bert.labels import LabelScheme
-from policy_bert.rows import open_input
-from policy_bert.text import clean
-
-if TYPE_CHECKING:
-    pass
+from policy_bert.labels import LabelScheme, is_integer
+from policy_bert.rows import open_input, say_once
+from policy_bert.text import clean, look
 
 ContradictionPolicy = Literal["drop", "first", "majority"]
 MAX_LISTED_PROBLEMS = 20
@@ -52,6 +49,7 @@ def load_corpus(
     text_column: str | None = None,
     label_column: str | None = None,
     encoding: str = "auto",
+    sheet: str | None = None,
     contradictions: ContradictionPolicy = "drop",
     max_listed_problems: int = MAX_LISTED_PROBLEMS,
 ) -> Corpus:
@@ -59,11 +57,12 @@ def load_corpus(
 
     Args:
         path: The file.
-        scheme: The classes; labels are their ids or names. None makes a scheme from the file: integers become classes
-            in numeric order, named by the number; other labels become classes in the order of their code points.
+        scheme: The classes; labels are their codes or names. None makes a scheme from the file, see
+            `labelled_rows.scheme_from_labels`.
         text_column: The sentences' column in a table; None for the usual names.
         label_column: The labels' column in a table; None for the usual names.
         encoding: `auto`, or the name of the text's encoding.
+        sheet: The sheet of a workbook; None for the first.
         contradictions: For a sentence with two labels: `drop` keeps it out, `first` keeps the label of its first line,
             `majority` the most frequent one (a tie keeps it out). All are listed in the report.
         max_listed_problems: How many bad rows the error lists; it gives the number of all.
@@ -71,27 +70,62 @@ def load_corpus(
     Raises:
         DataError: The file cannot be read, or has bad rows, all listed with line and reason.
     """
-    rows, found_encoding = read_labelled_rows(path, text_column, label_column, encoding)
+    rows, found_encoding = read_labelled_rows(path, text_column, label_column, encoding, sheet)
     checked = [_check_row(row) for row in rows]
-    if scheme is None:
-        scheme = scheme_from_labels([row.label for row in checked if not row.problem], str(path))
-    id_of = label_parser(scheme)
-    labelled, problems = [], []
-    for row in checked:
-        label, problem = (None, row.problem) if row.problem else id_of(row.label)
+    good = [row for row in checked if not row.problem]
+    problems = [f"line {row.line}: {row.problem}" for row in checked if row.problem]
+    if scheme is None and not problems:
+        _check_columns(good, str(path))
+        scheme = scheme_from_labels([row.label for row in good], str(path))
+    labelled = []
+    id_of = label_parser(scheme) if scheme is not None else lambda _: (0, "")
+    for row in good:
+        label, problem = id_of(row.label)
         if label is None:
             problems.append(f"line {row.line}: {problem}")
         else:
             labelled.append(LabelledSentence(row.text, label, row.line))
     if problems:
+        if good and not labelled and all(id_of(row.text)[0] is not None for row in good):
+            problems.insert(0, "the sentences are classes, so the columns are the wrong way round")
         raise DataError(_problem_list(str(path), problems, max_listed_problems))
+    assert scheme is not None
     if not labelled:
         raise DataError(f"{path}: expected labelled sentences, found none")
     sentences, contradicting = _collapse(labelled, contradictions)
     with open_input(path) as stream:
         sha256 = stream_digest(stream)
-    report = _report(str(path), sha256, found_encoding, labelled, sentences, contradicting, contradictions, scheme)
+    alike = _look_alikes([row.label for row in good], scheme)
+    if alike:
+        groups = "; ".join(", ".join(map(repr, group)) for group in alike)
+        say_once(f"{path}: labels that look alike are different classes: {groups}; write them alike if they are one")
+    facts = (str(path), sha256, found_encoding, labelled, sentences, contradicting, contradictions, alike, scheme)
+    report = _report(*facts)
     return Corpus(sentences, scheme, report, sha256)
+
+
+def _check_columns(rows: Sequence[LabelledRow], source: str) -> None:
+    """Refuse sentences for labels, and name a column that is hardly one of classes, and a header that is none known."""
+    texts, labels = Counter(row.text for row in rows), Counter(row.label for row in rows)
+    longer = sum(len(row.label) - len(row.text) for row in rows) > 0
+    each_once = len(labels) == len(rows) >= 10
+    if longer and (len(labels) > len(texts) or each_once):
+        raise DataError(
+            f"{source}: the columns seem the wrong way round: {len(labels)} labels such as {rows[0].label[:20]!r} for "
+            f"{len(texts)} sentences such as {rows[0].text[:20]!r}; name them with --text-column and --label-column"
+        )
+    if each_once:
+        say_once(f"{source}: {len(labels)} classes for as many rows, such as {rows[0].label[:20]!r}; is it the column?")
+    if labels and len(rows) > 2 and not is_integer(rows[0].label) and all(is_integer(row.label) for row in rows[1:]):
+        say_once(f"{source}: line {rows[0].line}: all labels but {rows[0].label[:20]!r} are integers; is it a header?")
+
+
+def _look_alikes(labels: Sequence[str], scheme: LabelScheme) -> tuple[tuple[str, ...], ...]:
+    """Labels of different classes that a reader takes for one: width, case, spaces and leading zeros aside."""
+    groups: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        groups.setdefault(look(label), []).append(label)
+    return tuple(tuple(group) for group in groups.values() if len({*map(scheme.parse, group)}) > 1)
 
 
 def _check_row(row: LabelledRow) -> LabelledRow:
@@ -144,6 +178,7 @@ def _report(
     sentences: Sequence[LabelledSentence],
     contradicting: tuple[Contradiction, ...],
     policy: str,
+    look_alikes: tuple[tuple[str, ...], ...],
     scheme: LabelScheme,
 ) -> CorpusReport:
     occurrences = Counter(sentence.text for sentence in labelled)
@@ -160,6 +195,7 @@ def _report(
         contradiction_policy=policy,
         sentences=len(sentences),
         class_counts=tuple(by_class[label.id] for label in scheme.labels),
+        look_alikes=look_alikes,
         characters_min=min(lengths),
         characters_mean=sum(lengths) / len(lengths),
         characters_max=max(lengths),

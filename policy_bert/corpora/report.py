@@ -33,6 +33,7 @@ class CorpusReport:
         contradiction_policy: What happened to these: `drop`, `first` or `majority`.
         sentences: Distinct sentences that are left for training and scoring.
         class_counts: Rows of each class, in the order of the ids.
+        look_alikes: Labels that look alike and are different classes, in groups, as they are written.
         characters_min: Length of the shortest distinct sentence.
         characters_mean: Mean length of the distinct sentences.
         characters_max: Length of the longest distinct sentence.
@@ -48,6 +49,7 @@ class CorpusReport:
     contradiction_policy: str
     sentences: int
     class_counts: tuple[int, ...]
+    look_alikes: tuple[tuple[str, ...], ...]
     characters_min: int
     characters_mean: float
     characters_max: int
@@ -84,6 +86,9 @@ def format_report(report: CorpusReport, scheme: LabelScheme, near_duplicate_grou
     lines += ["", "label   rows  share  name"]
     for label, count in zip(scheme.labels, report.class_counts, strict=True):
         lines.append(f"{label.id:>5}  {count:>5,}  {count / max(report.rows, 1):>5.1%}  {label.name}")
+    if report.look_alikes:
+        lines += ["", "labels that look alike and are different classes"]
+        lines += [", ".join(map(repr, group)) for group in report.look_alikes]
     if report.contradictions:
         lines += ["", "contradictions (lines: labels, sentence)"]
     for found in report.contradictions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from policy_bert.config import require_fraction
 from policy_bert.errors import ConfigError
@@ -18,6 +18,8 @@ class DataConfig:
         labels: The scheme's YAML; None makes a scheme from the file.
         text_column: The column of the sentences in a file with named columns; None takes the usual names.
         label_column: The column of the labels, likewise.
+        encoding: Of the file's text; `auto` finds out.
+        sheet: The sheet of a workbook; None takes the first.
         contradictions: What happens to a sentence with two labels.
         auxiliary: Labelled files that are only ever trained on, never split or scored.
     """
@@ -26,8 +28,15 @@ class DataConfig:
     labels: str | None = "data/labels.yaml"
     text_column: str | None = None
     label_column: str | None = None
+    encoding: str = "auto"
+    sheet: str | None = None
     contradictions: Literal["drop", "first", "majority"] = "drop"
     auxiliary: tuple[str, ...] = ()
+
+    def reading(self) -> dict[str, Any]:
+        """How the corpus is read, as the options of `load_corpus`."""
+        names = ("text_column", "label_column", "encoding", "sheet", "contradictions")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)

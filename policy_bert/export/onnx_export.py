@@ -136,7 +136,5 @@ def _corpus_of_run(run: Path) -> Corpus:
     return load_corpus(
         data.corpus,
         load_scheme(data.labels) if data.labels else None,
-        text_column=data.text_column,
-        label_column=data.label_column,
-        contradictions=data.contradictions,
+        **data.reading(),
     )

@@ -1,11 +1,16 @@
 """Tables of rows, in and out: encodings, formats, streaming. Knows sentences' text, nothing of labels or models."""
 
-from policy_bert.rows.lines import LineReader, open_input
+from policy_bert.rows.lines import LineReader, open_input, say_once
 from policy_bert.rows.sentences import TEXT_COLUMNS, InputSentence, read_sentences
-from policy_bert.rows.table import Record, Table
-from policy_bert.rows.tables import open_table, table_kind
-from policy_bert.rows.writer import RowWriter
-from policy_bert.rows.writing import FORMATS, check_format, format_of, open_writer
+from policy_bert.rows.tables import Record, Table, as_text, open_table, table_kind
+from policy_bert.rows.writers import (
+    FORMATS,
+    RowWriter,
+    check_format,
+    format_of,
+    open_writer,
+    without_formula,
+)
 
 __all__ = [
     "FORMATS",
@@ -15,11 +20,14 @@ __all__ = [
     "Record",
     "RowWriter",
     "Table",
+    "as_text",
     "check_format",
     "format_of",
     "open_input",
     "open_table",
     "open_writer",
     "read_sentences",
+    "say_once",
     "table_kind",
+    "without_formula",
 ]

@@ -3,16 +3,75 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from policy_bert.encodings import Encoding, guess_encoding, named_encoding
 from policy_bert.errors import DataError
-from policy_bert.rows.encodings import BLOCK_BYTES, detect_encoding, named_encoding
 
+BLOCK_BYTES = 1 << 16
 MAX_LINE_CHARACTERS = 10_000_000
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive (such as .xlsx or .docx)",
+    b"%PDF-": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old Office document (.xls or .doc)",
+    b"PAR1": "a Parquet file",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"GIF8": "an image",
+    b"\x1f\x8b": "a gzip archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a Zstandard archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+    b"Rar!": "a RAR archive",
+    b"\x7fELF": "a program",
+    b"SQLite format 3\x00": "a SQLite database",
+}
+
+_log = logging.getLogger(__name__)
+
+
+@functools.cache
+def say_once(message: str) -> None:
+    """Put a remark about an input into the log, once a process: an input is opened and read more than once."""
+    _log.warning("%s", message)
+
+
+def find_encoding(head: bytes, complete: bool, source: str, wanted: str = "auto") -> Encoding:
+    """The encoding of a text file from its first bytes; a guess that may be wrong is named in the log.
+
+    Args:
+        head: The file's first bytes.
+        complete: Whether `head` is the whole file.
+        source: The file's name, for the messages.
+        wanted: `auto`, or the name of the encoding.
+
+    Raises:
+        DataError: The bytes are a known binary format or no text that can be told, or nobody knows the encoding wanted.
+    """
+    if wanted != "auto":
+        try:
+            return named_encoding(wanted, head)
+        except LookupError:
+            known = "auto, utf-8, gb18030, big5, utf-16 or another that Python knows"
+            raise DataError(f"{source}: unknown encoding {wanted!r}; use {known}") from None
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            raise DataError(f"{source}: expected a text file, found {kind}; give it its usual extension or convert it")
+    found = guess_encoding(head, complete)
+    if found is None:
+        raise DataError(
+            f"{source}: expected text in UTF-8, GB18030 or UTF-16, found none of them or a binary file; "
+            "name its encoding (--encoding, data.encoding) or save it as UTF-8"
+        )
+    if not found.certain:
+        say_once(f"{source}: read as {found.name}, which is a guess; if it is wrong name the encoding")
+    return found
 
 
 def open_input(path: str | Path) -> IO[bytes]:
@@ -41,7 +100,7 @@ class LineReader:
     input at its end. The encoding is decided on the first block, when the reader is made.
 
     Attributes:
-        encoding: `utf-8`, `utf-8-sig`, `gb18030`, `utf-16` (with its mark), `utf-16-le`, `utf-16-be`, or the one named.
+        encoding: The encoding's name, such as `utf-8`, `utf-8-sig`, `gb18030` or `utf-16` (with its mark).
 
     Raises:
         DataError: The file is empty or no text; while iterating: bytes that do not decode, with line and byte
@@ -53,10 +112,7 @@ class LineReader:
         head = self._read_head()
         if not head:
             raise DataError(f"{source}: expected text, found an empty file")
-        if encoding == "auto":
-            self._encoding = detect_encoding(head, complete=len(head) < BLOCK_BYTES, source=source)
-        else:
-            self._encoding = named_encoding(encoding, head, source)
+        self._encoding = find_encoding(head, len(head) < BLOCK_BYTES, source, encoding)
         self.encoding = self._encoding.name
         self._head = head[len(self._encoding.bom) :]
 

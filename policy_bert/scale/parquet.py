@@ -10,31 +10,28 @@ from __future__ import annotations
 import contextlib
 import glob
 import json
-import os
 import platform
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy_bert.checkpoint.folder import checkpoint_digest
 from policy_bert.errors import DataError, UserError
-from policy_bert.rows import read_sentences
+from policy_bert.files import PARTIAL, file_stamp
+from policy_bert.rows import open_writer
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.scoring.engine import EngineName
+from policy_bert.scoring.job import JobInput
 from policy_bert.scoring.rows import OutputOptions, rows_of, scored_windows, windows_of
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 SOURCE_COLUMN = "source"
-FOOTER_KEY = b"policy_bert"
+FOOTER_KEY = "policy_bert"
 MOST_DEATHS = 3  # workers that a file may cost
-GROUP_ROWS = 50_000
-GROUP_CHARACTERS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,7 @@ class RowSettings:
     all_scores: bool = False
     text_column: str | None = None
     encoding: str = "auto"
+    sheet: str | None = None
     batch_size: int | None = None
 
     def options(self) -> OutputOptions:
@@ -98,17 +96,20 @@ class FileScorer:
         return {key: [asdict(result)[key] for result in results] for key in asdict(results[0])}
 
     def _score(self, source: str, output: str) -> ScoredFile:
-        began, start = time.time(), time.monotonic()
-        if self.wrong_model:
-            return ScoredFile(source, output, 0, began, 0.0, self.wrong_model)
-        if count_deaths(Path(output)) >= MOST_DEATHS:
-            error = f"{source}: {MOST_DEATHS} workers died of it, perhaps for want of memory; it is left out"
-            return ScoredFile(source, output, 0, began, 0.0, error)
+        start = time.monotonic()
+        result = ScoredFile(source, output, 0, time.time(), 0.0)
         try:
+            if self.wrong_model:
+                raise UserError(self.wrong_model)
+            if count_deaths(Path(output)) >= MOST_DEATHS:
+                raise UserError(
+                    f"{source}: {MOST_DEATHS} workers died of it, perhaps for want of memory; it is left out"
+                )
             rows = score_file(self.classifier, Path(source), Path(output), self.settings, self.model_digest)
-            return ScoredFile(source, output, rows, began, time.monotonic() - start)
+            result = replace(result, rows=rows)
         except UserError as error:
-            return ScoredFile(source, output, 0, began, time.monotonic() - start, " ".join(str(error).split()))
+            result = replace(result, error=" ".join(str(error).split()))
+        return replace(result, elapsed_s=time.monotonic() - start)
 
 
 def score_file(
@@ -127,32 +128,31 @@ def score_file(
     stamp = make_stamp(source, settings, model_digest)
     if read_stamp(output) == stamp:
         return int(pq.read_metadata(output).num_rows)
-    schema = _schema(classifier, settings.options()).with_metadata({FOOTER_KEY: json.dumps(stamp).encode()})
-    partial = output.with_name(f".{output.name}.{platform.node()}-{os.getpid()}.partial")
-    count = 0
+    options, count = settings.options(), 0
+    columns = options.columns(classifier.scheme) | {SOURCE_COLUMN: str}
+    job = JobInput(str(source), settings.text_column, settings.encoding, settings.sheet)
+    windows = windows_of(job.sentences() if stamp["bytes"] else (), classifier.engine.window_sentences)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-                for table in _tables(classifier, source, settings, schema):
-                    writer.write_table(table)
-                    count += table.num_rows
-            file.flush()
-            os.fsync(file.fileno())
-        if make_stamp(source, settings, model_digest) != stamp:
-            raise DataError(f"{source}: changed while it was scored; run again")
-        os.replace(partial, output)
     except OSError as error:
         raise DataError(f"{output}: cannot write: {error.strerror or error}; mend that and run again") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+    footer = {FOOTER_KEY: json.dumps(stamp)}
+    with (
+        open_writer(output, "parquet", columns, decimals=None, footer=footer) as writer,
+        contextlib.closing(scored_windows(classifier, windows, settings.batch_size)) as parts,
+    ):
+        for window, scored in parts:
+            for row in rows_of(classifier, window, scored, options):
+                writer.write(row | {SOURCE_COLUMN: str(source)})
+                count += 1
+        if make_stamp(source, settings, model_digest) != stamp:
+            raise DataError(f"{source}: changed while it was scored; run again")
     return count
 
 
 def count_deaths(output: Path) -> int:
     """The workers that died while they wrote this output: each leaves its unfinished file."""
-    return len(list(output.parent.glob(f".{glob.escape(output.name)}.*.partial")))
+    return len(list(output.parent.glob(f".{glob.escape(output.name)}.*{PARTIAL}")))
 
 
 def make_stamp(source: Path, settings: RowSettings, model_digest: str) -> dict[str, Any]:
@@ -162,10 +162,10 @@ def make_stamp(source: Path, settings: RowSettings, model_digest: str) -> dict[s
         DataError: The input is not there.
     """
     try:
-        status = source.stat()
+        size, modified = file_stamp(str(source))
     except OSError as error:
         raise DataError(f"{source}: cannot read the file: {error.strerror}") from error
-    about = {"source": str(source), "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    about = {"source": str(source), "bytes": size, "modified_ns": modified}
     return about | {"model_sha256": model_digest, "settings": asdict(settings)}
 
 
@@ -175,38 +175,7 @@ def read_stamp(output: Path) -> dict[str, Any] | None:
     import pyarrow.parquet as pq
 
     try:
-        stamp = json.loads((pq.read_metadata(output).metadata or {})[FOOTER_KEY])
+        stamp = json.loads((pq.read_metadata(output).metadata or {})[FOOTER_KEY.encode()])
     except (OSError, KeyError, ValueError, pa.ArrowException):
         return None
     return stamp if isinstance(stamp, dict) else None
-
-
-def _schema(classifier: PolicyClassifier, options: OutputOptions) -> pa.Schema:
-    import pyarrow as pa
-
-    kinds = dict.fromkeys(("line", "label", "truncated"), pa.int64())
-    kinds |= dict.fromkeys(("sentence", "label_name", "group", "alternatives"), pa.string())
-    columns = [pa.field(name, kinds.get(name, pa.float64())) for name in options.columns(classifier.scheme)]
-    return pa.schema([*columns, pa.field(SOURCE_COLUMN, pa.string())])
-
-
-def _tables(classifier: PolicyClassifier, source: Path, settings: RowSettings, schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of a file in tables of about `GROUP_ROWS` rows, fewer where texts are long."""
-    import pyarrow as pa
-
-    if source.stat().st_size == 0:
-        return
-    sentences = read_sentences(source, settings.text_column, settings.encoding)
-    rows: list[dict[str, Any]] = []
-    characters = 0
-    windows = windows_of(sentences, classifier.engine.window_sentences)
-    with contextlib.closing(scored_windows(classifier, windows, settings.batch_size)) as parts:
-        for window, scored in parts:
-            for row in rows_of(classifier, window, scored, settings.options()):
-                rows.append(row | {SOURCE_COLUMN: str(source)})
-                characters += len(row["sentence"])
-            if len(rows) >= GROUP_ROWS or characters >= GROUP_CHARACTERS:
-                yield pa.Table.from_pylist(rows, schema)
-                rows, characters = [], 0
-    if rows:
-        yield pa.Table.from_pylist(rows, schema)

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -44,6 +44,7 @@ class JobInput:
     path: str
     text_column: str | None = None
     encoding: str = "auto"
+    sheet: str | None = None
 
     @property
     def is_rereadable(self) -> bool:
@@ -52,7 +53,7 @@ class JobInput:
 
     def sentences(self) -> Iterator[InputSentence]:
         """The sentences; errors as `rows.read_sentences`."""
-        return read_sentences(self.path, self.text_column, self.encoding)
+        return read_sentences(self.path, self.text_column, self.encoding, self.sheet)
 
     def check(self) -> None:
         """Refuse a file that cannot be read, before a model is loaded.
@@ -123,6 +124,7 @@ def _manifest(
             "batch_size": batch_size,
             "text_column": source.text_column,
             "encoding": source.encoding,
+            "sheet": source.sheet,
             "engine": type(classifier.engine).__name__,
             "window_sentences": classifier.engine.window_sentences,
         },
@@ -140,7 +142,12 @@ def _begin(
             scan = InputScan(**found.pop("scan"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: corrupted; start over with --restart") from error
-        _refuse_other_run(found, manifest, output)
+        difference = run_difference(found, manifest)
+        if difference:
+            raise DataError(
+                f"{output}.parts holds an unfinished run with {difference}: repeat its command to finish it, "
+                "or start over with --restart"
+            )
         return scan
     _remove_parts(folder)  # of a run that died while it removed its parts, the manifest first
     try:
@@ -154,9 +161,7 @@ def _begin(
 
 def _is_ours(name: str) -> bool:
     finished = r"part-\d{7}\.jsonl|" + "|".join(map(re.escape, _OWN_FILES))
-    return bool(re.fullmatch(rf"{finished}|\.({finished})\.\d+\{PARTIAL}", name)) or name.startswith(
-        f".{_COMPLETE_FILE}."
-    )
+    return bool(re.fullmatch(rf"{finished}|\.({finished})\.\d+\{PARTIAL}", name))
 
 
 def _refuse_foreign_files(folder: Path) -> None:
@@ -171,22 +176,15 @@ def _remove_parts(folder: Path) -> None:
             entry.unlink()
 
 
-def _refuse_other_run(found: dict[str, Any], wanted: dict[str, Any], output: Path) -> None:
+def run_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What the manifest of an earlier run has otherwise, such as `another model`; empty where the run can go on."""
     words = {"input_sha256": "input", "model_sha256": "model", "version": "version of policy_bert"}
     for key, word in words.items():
-        if found.get(key) != wanted[key]:
-            difference = f"another {word}"
-            break
-    else:
-        was, now = found["settings"], json.loads(json.dumps(wanted["settings"]))
-        changed = [name for name in now if was.get(name) != now[name]]
-        if not changed:
-            return
-        difference = f"other settings ({changed[0]} was {was.get(changed[0])}, is {now[changed[0]]})"
-    raise DataError(
-        f"{output}.parts holds an unfinished run with {difference}: repeat its command to finish it, "
-        "or start over with --restart"
-    )
+        if found.get(key) != wanted.get(key):
+            return f"another {word}"
+    was, now = found["settings"], json.loads(json.dumps(wanted["settings"]))
+    changed = [name for name in now if was.get(name) != now[name]]
+    return f"other settings ({changed[0]} was {was.get(changed[0])}, is {now[changed[0]]})" if changed else ""
 
 
 def _score_parts(
@@ -213,7 +211,7 @@ def _score_parts(
             progress.update(len(window))
 
 
-def _assemble(folder: Path, output: Path, options: OutputOptions, columns: tuple[str, ...], total: int) -> None:
+def _assemble(folder: Path, output: Path, options: OutputOptions, columns: Mapping[str, type], total: int) -> None:
     """Write the parts, row by row, as one file in the output's format, and put it under its name."""
     complete, index, count = folder / _COMPLETE_FILE, 0, 0
     with open_writer(complete, options.format, columns) as writer:

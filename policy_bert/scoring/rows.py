@@ -1,7 +1,8 @@
-"""What the scoring command writes: columns and rows from scored windows of sentences."""
+"""What the scoring commands share: the options that choose a classifier, and rows from scored windows of sentences."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import unicodedata
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from policy_bert.command import positive_int
 from policy_bert.labels import LabelScheme
 from policy_bert.rows import InputSentence
 from policy_bert.scoring.batching import SentenceTokenizer
@@ -21,6 +23,28 @@ _WINDOW_CHARACTERS = 2_000_000
 _MOST_EXPANSION = 18
 _SCORE_DECIMALS = 6
 _log = logging.getLogger(__name__)
+
+
+def add_classifier_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--model`, `--revision`, `--engine`, `--device`, `--threads` and `--batch-size`."""
+    add = parser.add_argument_group("classifier").add_argument
+    add("--model", metavar="FOLDER_OR_HUB_ID", help="default: the classifier in the package")
+    add("--revision", help="commit, tag or branch of a hub id")
+    add("--engine", choices=("auto", "onnx", "torch"), default="auto", help="auto: ONNX where there is no GPU to use")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--threads", type=positive_int, metavar="N", help="processor cores; default: all that are available")
+    add("--batch-size", type=positive_int, metavar="N", help="texts in a batch; default: by a budget of tokens")
+
+
+def load_chosen_classifier(arguments: argparse.Namespace) -> PolicyClassifier:
+    """The classifier that the options name; errors as `PolicyClassifier.from_pretrained`."""
+    return PolicyClassifier.from_pretrained(
+        arguments.model,
+        revision=arguments.revision,
+        engine=arguments.engine,
+        device=arguments.device,
+        threads=arguments.threads,
+    )
 
 
 @dataclass(frozen=True)
@@ -39,16 +63,17 @@ class OutputOptions:
     all_scores: bool = False
     truncated: bool = False
 
-    def columns(self, scheme: LabelScheme) -> tuple[str, ...]:
-        """The columns of the output in their order."""
-        columns = list(COLUMNS)
+    def columns(self, scheme: LabelScheme) -> dict[str, type]:
+        """The columns of the output in their order, with the type of their values."""
+        label = type(scheme.codes[0])
+        columns: dict[str, type] = dict(zip(COLUMNS, (int, str, label, str, str, float), strict=True))
         if self.top_k > 1:
-            columns.append("alternatives")
+            columns["alternatives"] = str
         if self.all_scores:
-            columns += ["scores"] if self.format == "jsonl" else self.score_columns(scheme)
+            columns |= {"scores": list} if self.format == "jsonl" else dict.fromkeys(self.score_columns(scheme), float)
         if self.truncated or self.format == "jsonl":
-            columns.append("truncated")
-        return tuple(columns)
+            columns["truncated"] = int
+        return columns
 
     @staticmethod
     def score_columns(scheme: LabelScheme) -> list[str]:
@@ -100,7 +125,7 @@ def rows_of(
         row: dict[str, Any] = {
             "line": sentence.line,
             "sentence": sentence.text,
-            "label": prediction.label,
+            "label": classifier.scheme.codes[prediction.label],
             "label_name": prediction.label_name,
             "group": prediction.group,
             "confidence": round(prediction.confidence, 4),

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_bert.errors import DataError
-from policy_bert.rows import LineReader, format_of, open_table, open_writer, read_sentences
-from policy_bert.rows.encodings import BLOCK_BYTES
+from policy_bert.rows import LineReader, as_text, format_of, open_table, open_writer, read_sentences
+from policy_bert.rows.lines import BLOCK_BYTES
 
 CHINESE = "推动大数据与实体经济深度融合。\n发展“互联网+养老”，建设智慧养老院！\n对引进人才给予50万元奖励；\n"
 ROWS = [
@@ -262,9 +262,9 @@ def test_half_a_surrogate_pair_in_json_becomes_writable_text(tmp_path):
     assert texts(write(tmp_path / "a.jsonl", '{"text": "\\ud83d数据"}\n')) == ["?数据"]
 
 
-@pytest.mark.parametrize("name", ["a.xls", "a.json", "a.ods"])
+@pytest.mark.parametrize("name", ["a.xls", "a.ods"])
 def test_tables_that_cannot_be_read_say_what_to_save_them_as(tmp_path, name):
-    with pytest.raises(DataError, match=r"save it as|write one object"):
+    with pytest.raises(DataError, match=r"save it as"):
         read_sentences(write(tmp_path / name, "[]"))
 
 
@@ -282,7 +282,7 @@ def test_damage_further_on_in_a_binary_table_is_an_error(tmp_path):
 def test_numbers_in_cells_read_as_people_see_them(tmp_path):
     path = make_table(tmp_path / "a.xlsx", ["text", "n"], [[4.0, 1], [2.5, None]])
     assert texts(path) == ["4", "2.5"]
-    assert [record.cells for record in open_table(path).read(["n"])] == [("1",), ("",)]
+    assert [as_text(record.cells[0]) for record in open_table(path).read(["n"])] == ["1", ""]
 
 
 # --- rows out
@@ -316,7 +316,7 @@ def test_tsv_has_one_line_a_row_and_full_decimals(tmp_path):
 
 def test_csv_for_people_has_a_mark_and_reads_back(tmp_path):
     path = write_rows(tmp_path / "a.csv", "csv", [{"line": 1, "sentence": '一,"二"\n三'}])
-    assert path.read_bytes().startswith(b"\xef\xbb\xbfline,sentence,confidence,scores\n")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfline,sentence,confidence,scores\r\n")
     assert texts(path) == ['一,"二"\n三']
 
 
@@ -357,14 +357,14 @@ def test_a_workbook_cuts_cells_at_its_limit_and_says_so(tmp_path, caplog):
 
 
 def test_a_workbook_refuses_more_rows_than_it_holds(tmp_path, monkeypatch):
-    monkeypatch.setattr("policy_bert.rows.binary_writers._XLSX_MAX_ROWS", 2)
+    monkeypatch.setattr("policy_bert.rows.writers._XLSX_MAX_ROWS", 2)
     with pytest.raises(DataError, match="write csv or parquet"):
         write_rows(tmp_path / "a.xlsx", "xlsx")
     assert os.listdir(tmp_path) == []
 
 
 def test_parquet_is_written_in_row_groups_and_takes_late_values(tmp_path, monkeypatch):
-    monkeypatch.setattr("policy_bert.rows.binary_writers._ROW_GROUP", 2)
+    monkeypatch.setattr("policy_bert.rows.writers._ROW_GROUP", 2)
     rows = [{"line": i, "sentence": None if i < 3 else "一", "confidence": None, "scores": None} for i in range(5)]
     path = write_rows(tmp_path / "a.parquet", "parquet", rows)
     assert pyarrow.parquet.ParquetFile(path).num_row_groups == 3
@@ -387,7 +387,10 @@ def test_every_format_goes_to_a_binary_stream_that_stays_open(tmp_path, format):
     assert not stream.closed
     path = write(tmp_path / f"a.{format}", stream.getvalue())
     rows = list(open_table(path).read(["line"]))
-    assert [record.cells[0] for record in rows if record.cells[0].isdigit()][:2] in (["1", "3"], ["1"])
+    assert [as_text(record.cells[0]) for record in rows if as_text(record.cells[0]).isdigit()][:2] in (
+        ["1", "3"],
+        ["1"],
+    )
 
 
 def test_binary_formats_go_through_the_buffer_of_a_text_stream(tmp_path):

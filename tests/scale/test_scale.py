@@ -16,8 +16,9 @@ import pytest
 from policy_bert.checkpoint.folder import checkpoint_digest
 from policy_bert.command import run_command
 from policy_bert.errors import DataError, UserError
-from policy_bert.scale.__main__ import find_inputs, main
+from policy_bert.scale.__main__ import main
 from policy_bert.scale.cluster import Cluster, _room
+from policy_bert.scale.job import find_inputs
 from policy_bert.scale.parquet import FileScorer, ModelChoice, RowSettings, read_stamp, score_file
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.scoring.rows import COLUMNS
@@ -49,7 +50,7 @@ def in_this_process(monkeypatch):
         for source, target in files.items():
             yield from _results(worker({"source": np.array([str(source)]), "output": np.array([str(target)])}))
 
-    monkeypatch.setattr("policy_bert.scale.__main__.score_files", score)
+    monkeypatch.setattr("policy_bert.scale.job.score_files", score)
 
 
 def _results(batch):
@@ -87,7 +88,7 @@ def test_all_files_have_one_schema_even_without_rows(tmp_path, classifier):
 
 
 def test_long_files_are_written_in_groups(tmp_path, classifier, monkeypatch):
-    monkeypatch.setattr("policy_bert.scale.parquet.GROUP_ROWS", 4000)
+    monkeypatch.setattr("policy_bert.rows.writers._ROW_GROUP", 4000)
     source = write_lines(tmp_path / "in.txt", SENTENCES * 6)
     assert score_file(classifier, source, tmp_path / "o.parquet", RowSettings(), "d") == len(SENTENCES) * 6
     table = pq.ParquetFile(tmp_path / "o.parquet")
@@ -186,7 +187,7 @@ def test_job_goes_on_where_it_stopped_and_refuses_to_mix(tmp_path, shared_checkp
         "_manifest.json", "a.txt.parquet", "b.txt.parquet", "c.txt.parquet",
     ]  # fmt: skip
     assert run_command(main, [*command, "--top-k", "2"]) == 2
-    assert "scored with another settings" in capsys.readouterr().err
+    assert "scored with other settings (top_k was 1, is 2)" in capsys.readouterr().err
     assert run_command(main, [*command, "--top-k", "2", "--restart"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert "alternatives" in pq.read_schema(tmp_path / "out" / "c.txt.parquet").names

@@ -346,7 +346,7 @@ def test_a_scan_counts_and_finds_the_one_text_that_is_too_long(classifier: Polic
 
 def test_a_class_that_is_named_as_a_column_gets_a_name_of_its_own() -> None:
     scheme = scheme_from_names(["line", "其他"])
-    assert OutputOptions(all_scores=True).columns(scheme)[-2:] == ("score:line", "其他")
+    assert tuple(OutputOptions(all_scores=True).columns(scheme))[-2:] == ("score:line", "其他")
 
 
 def test_a_scheme_without_groups_leaves_the_group_empty(make_checkpoint: CheckpointFactory) -> None:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from pathlib import Path
 
 from policy_bert.documents.model import UnreadableDocumentError
 from policy_bert.documents.readers.lines import join_wrapped_text
+from policy_bert.encodings import guess_encoding
 
 MAX_BYTES = 20 << 20
 _NO_TEXT = "不是文本文件，或编码无法识别"
-_LEAST_PLAUSIBILITY = 0.02
-# The commonest characters of official and general Chinese, simplified and traditional: they tell decodings apart.
-_COMMON = frozenset(
-    "的一是在和有为国不了人中大这上以年和政发会市部建展业制行行理务设化法关工管实民立规推信加数据应条第"
-    "國為務發會業實據應條關設規機構資訊與及各區政府推動辦理"
-)
 _MARKDOWN = (".md", ".markdown")
 
 
@@ -35,57 +29,15 @@ def read_plain(path: Path) -> list[str]:
 
 
 def decode(content: bytes, declared: str = "") -> str:
-    """The text of bytes whose encoding nobody promises: UTF-8, UTF-16, GB 18030 (GBK, GB 2312) or Big5.
-
-    A byte-order mark decides, then valid UTF-8, then a declared encoding; between GB 18030 and Big5 the decoding
-    with more common characters wins. A few damaged bytes in UTF-8 become U+FFFD.
+    """The text of bytes whose encoding nobody promises (see `guess_encoding`); damaged bytes become U+FFFD.
 
     Raises:
         UnreadableDocumentError: No encoding gives text.
     """
-    for mark, encoding in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if content.startswith(mark):
-            return _checked(content.decode(encoding, errors="replace"))
-    try:
-        return _checked(content.decode("utf-8"))
-    except UnicodeDecodeError:
-        pass
-    candidates = [_lenient(content, encoding) for encoding in _encodings(declared)]
-    candidates.append(content.decode("utf-8", errors="replace"))
-    if len(content) % 2 == 0:
-        candidates += [_lenient(content, "utf-16-le"), _lenient(content, "utf-16-be")]
-    best = max(candidates, key=_plausibility)
-    foreign = sum(character > "\x7f" for character in best[:20_000])
-    if foreign > 0.3 * len(best[:20_000]) and _plausibility(best) < _LEAST_PLAUSIBILITY:
+    encoding = guess_encoding(content, declared=declared)
+    if encoding is None:
         raise UnreadableDocumentError(_NO_TEXT)
-    return _checked(best)
-
-
-def _encodings(declared: str) -> list[str]:
-    declared = declared.strip().lower()
-    encodings = ["gb18030", "big5hkscs"]
-    try:
-        name = codecs.lookup(declared).name if declared else ""
-    except LookupError:
-        name = ""
-    if name.startswith("big5"):
-        encodings.reverse()
-    return encodings
-
-
-def _lenient(content: bytes, encoding: str) -> str:
-    return content.decode(encoding, errors="replace")
-
-
-def _plausibility(text: str) -> float:
-    """Common characters less damaged ones, as a share of the text; the beginning is enough to tell."""
-    sample = text[:20_000]
-    bad = sum(c == "\ufffd" or (c < " " and c not in "\t\r\n\f") or "\ue000" <= c <= "\uf8ff" for c in sample)
-    return (sum(c in _COMMON for c in sample) - 5 * bad) / max(len(sample), 1)
+    return _checked(content[len(encoding.bom) :].decode(encoding.codec, errors="replace"))
 
 
 def _checked(text: str) -> str:
