@@ -38,7 +38,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="policy-bert analyze",
         description="Code documents (docx, pdf, html, txt, md; folders recursively) and write a report into a folder: "
-        "coding.xlsx, report.html, figures/, coding.csv, coding.jsonl, matrix.csv, project.qdpx, codebook.qdc.",
+        "coding.xlsx, report.html, figures/, coding.csv, documents.csv, coding.jsonl, matrix.csv, project.qdpx, "
+        "codebook.qdc.",
         epilog="A stopped run is continued by the same command. Sheet and column names of the workbook are Chinese in "
         "either language, because review reads them.",
     )

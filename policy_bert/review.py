@@ -5,30 +5,30 @@ Command: `python -m policy_bert.review report/coding.xlsx [-o review/] [--qda pr
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from policy_bert.command import ArgumentParser, positive_int, run_command
 from policy_bert.errors import DataError
+from policy_bert.files import write_text, written_whole
 from policy_bert.labels import load_scheme
 from policy_bert.reports import columns
-from policy_bert.reviews.export import append_training_rows
 from policy_bert.reviews.findings import Findings, compare_codes
 from policy_bert.reviews.project import apply_project
 from policy_bert.reviews.report import class_name, confusion_rows, render_report, share_rows, summarise
 from policy_bert.reviews.sheet import PROBABILITY, CodingSheet, read_coding_sheet
+from policy_bert.rows import open_writer
+from policy_bert.text import clean
 
 REPORT = "reliability.md"
 FIGURES = "reliability.json"
 CONFUSION = "confusion.csv"
 SHARES = "shares.csv"
 DISAGREEMENTS = "disagreements.csv"
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 log = logging.getLogger("policy_bert.review")
 
@@ -43,13 +43,13 @@ def write_review(findings: Findings, folder: str | Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         written = [folder / name for name in (REPORT, FIGURES, CONFUSION, DISAGREEMENTS)]
-        _write(written[0], render_report(findings))
-        _write(written[1], json.dumps(summarise(findings), ensure_ascii=False, indent=2) + "\n")
-        _write_csv(written[2], *confusion_rows(findings))
-        _write_csv(written[3], *_disagreements(findings))
+        write_text(written[0], _storable(render_report(findings)))
+        write_text(written[1], _storable(json.dumps(summarise(findings), ensure_ascii=False, indent=2)) + "\n")
+        _write_table(written[2], *confusion_rows(findings))
+        _write_table(written[3], *_disagreements(findings))
         if findings.shares.classes:
             written.append(folder / SHARES)
-            _write_csv(written[4], *share_rows(findings))
+            _write_table(written[4], *share_rows(findings))
         else:
             (folder / SHARES).unlink(missing_ok=True)
     except OSError as error:
@@ -57,15 +57,84 @@ def write_review(findings: Findings, folder: str | Path) -> list[Path]:
     return written
 
 
+@dataclass(frozen=True)
+class ExportCounts:
+    """What became of the human codes.
+
+    Attributes:
+        added: Rows appended.
+        present: Codes whose row the file had already.
+        conflicting: Codes whose sentence the file has with another class; the file's row stays.
+        uncoded: Codes of no instrument, which are no class to train.
+    """
+
+    added: int
+    present: int
+    conflicting: int
+    uncoded: int
+
+
+def append_training_rows(sheet: CodingSheet, path: str | Path) -> ExportCounts:
+    """Append the human codes to a training file, `text TAB id` a line; a row that is there is not added again.
+
+    The file appears complete or stays as it was.
+
+    Raises:
+        DataError: The file is no UTF-8 text, or cannot be written.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes().decode("utf-8") if path.exists() else ""
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the training file: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8, found other bytes at offset {error.start}") from error
+    labels = _read_labels(content, sheet)
+    rows, counts = [], {"added": 0, "present": 0, "conflicting": 0, "uncoded": 0}
+    for unit in sheet.units:
+        if unit.human is None:
+            continue
+        text = clean(unit.text)
+        if unit.human == len(sheet.scheme) or not text:
+            counts["uncoded"] += 1
+        elif text not in labels:
+            labels[text] = unit.human
+            rows.append(f"{text}\t{unit.human}\n")
+            counts["added"] += 1
+        else:
+            counts["present" if labels[text] == unit.human else "conflicting"] += 1
+    if rows:
+        separator = "\n" if content and not content.endswith("\n") else ""
+        try:
+            with written_whole(path) as partial:
+                partial.write_bytes((content + separator + "".join(rows)).encode())
+        except OSError as error:
+            raise DataError(f"{path}: cannot write the training file: {error.strerror}") from error
+    return ExportCounts(**counts)
+
+
+def _read_labels(content: str, sheet: CodingSheet) -> dict[str, int]:
+    """The class of each sentence that the file holds; rows that are none, such as a header, are passed over."""
+    labels: dict[str, int] = {}
+    for line in content.removeprefix("\ufeff").split("\n"):
+        text, separator, code = line.rpartition("\t")
+        if separator:
+            try:
+                labels.setdefault(clean(text), sheet.scheme.parse(code))
+            except KeyError:
+                continue
+    return labels
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the codes, compare, print the report, and write what was asked for."""
     options = _parser().parse_args(argv)
     scheme = load_scheme(options.labels) if options.labels else None
-    sheet = read_coding_sheet(options.workbook, scheme)
+    sheet = read_coding_sheet(options.workbook, scheme, options.skip_bad)
     if options.qda:
         sheet = apply_project(sheet, options.qda)
-    findings = compare_codes(sheet, options.strata, options.target, options.seed)
-    for warning in findings.shares.warnings:
+    findings = compare_codes(sheet, options.strata, options.target)
+    for warning in findings.warnings:
         log.warning("warning: %s", warning)
     if options.output:
         for path in write_review(findings, options.output):
@@ -80,7 +149,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="policy-bert review", description=(__doc__ or "").splitlines()[0])
+    parser = ArgumentParser(
+        prog="policy-bert review", description=(__doc__ or "").splitlines()[0], epilog=columns.PROTOCOL
+    )
     parser.add_argument("workbook", help=f"{columns.WORKBOOK} with codes in its column {columns.HUMAN}")
     parser.add_argument("-o", "--output", metavar="DIR", help="folder for the report and its tables")
     parser.add_argument("--qda", metavar="QDPX", help="take the human codes from a project coded in QDA software")
@@ -98,7 +169,7 @@ def _parser() -> ArgumentParser:
         default="population",
         help="what corrected shares are about: texts like these (default) or just these units",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out codes that are no class, and name them")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of the report")
     return parser
 
@@ -125,20 +196,14 @@ def _disagreements(findings: Findings) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
-    temporary.replace(path)
+def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with open_writer(path, "csv", header) as out:
+        for row in rows:
+            out.write(dict(zip(header, row, strict=True)))
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table for spreadsheet programs: UTF-8 with a mark, text that looks like a formula behind an apostrophe."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8-sig", errors="replace", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(header)
-        writer.writerows([f"'{c}" if c.startswith(_FORMULA_STARTS) else c for c in row] for row in rows)
-    temporary.replace(path)
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")  # a cell may hold half a character
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import openpyxl
 
 from policy_bert.documents import Document, Unit
 from policy_bert.labels import LabelScheme, load_scheme, scheme_from_names
+from policy_bert.reports import columns
 from policy_bert.reports.coding import Coding, CodingRules, SkippedFile, code_document, write_part
 
 ROOT = Path(__file__).parent.parent
@@ -79,3 +81,25 @@ def make_coding(folder: Path, scheme: LabelScheme = SCHEME, documents: int = 4, 
         skipped=(SkippedFile("扫描 件.pdf", "没有文字层"),),
         **settings,
     )
+
+
+def write_sheet(
+    path: Path, rows: list[dict[str, object]], header=columns.CODING_COLUMNS, codebook: bool = True
+) -> Path:
+    """A workbook with the sheets that `review` reads, laid out as `analyze` does."""
+    book = openpyxl.Workbook()
+    book.active.title = columns.SHEET_CODING
+    book.active.append(list(header))
+    for row in rows:
+        book.active.append([row.get(title) for title in header])
+        for cell in book.active[book.active.max_row]:
+            cell.data_type = "s" if isinstance(cell.value, str) else cell.data_type  # text, never a formula
+    if codebook:
+        sheet = book.create_sheet(columns.SHEET_CODEBOOK)
+        sheet.append(["编号", "类别", "英文名称", columns.GROUP, "定义", "示例", "名称来源"])
+        sides = {group.id: group.name for group in SCHEME.groups}
+        for label in SCHEME.labels:
+            sheet.append([label.id, label.name, label.english, sides[label.group], label.definition, "", ""])
+        sheet.append([None, columns.UNCODED, "Not coded", "", "", "", ""])
+    book.save(path)
+    return path

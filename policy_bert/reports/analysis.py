@@ -31,7 +31,7 @@ from policy_bert.reports.coding import (
 )
 from policy_bert.reports.duplicates import DuplicateFinder
 from policy_bert.reports.figures import write_figures
-from policy_bert.reports.listing import write_csv, write_jsonl, write_matrix
+from policy_bert.reports.listing import write_csv, write_documents, write_jsonl, write_matrix
 from policy_bert.reports.methods import describe_methods
 from policy_bert.reports.page import write_page
 from policy_bert.reports.qda import write_codebook, write_project
@@ -314,6 +314,7 @@ def has_human_codes(workbook: Path) -> bool:
 def _build(coding: Coding, tables: Tables, folder: Path) -> None:
     methods = describe_methods(coding, tables)
     write_csv(coding, folder / columns.CODING_CSV)
+    write_documents(coding, folder / columns.DOCUMENTS_CSV)
     write_jsonl(coding, folder / columns.CODING_JSONL)
     write_matrix(coding, folder / columns.MATRIX_CSV)
     write_workbook(coding, tables, methods, folder / columns.WORKBOOK)

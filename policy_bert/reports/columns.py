@@ -11,6 +11,7 @@ MATRIX_CSV: Final = "matrix.csv"
 PAGE: Final = "report.html"
 PROJECT: Final = "project.qdpx"
 CODEBOOK: Final = "codebook.qdc"
+DOCUMENTS_CSV: Final = "documents.csv"
 FIGURES: Final = "figures"
 
 SHEET_CODING: Final = "编码表"
@@ -23,6 +24,7 @@ SHEET_CODEBOOK: Final = "码本"
 SHEET_METHODS: Final = "方法说明"
 
 UNCODED: Final = "未编码"  # in 类别 and 人工编码: no policy instrument
+UNCODED_MEANING: Final = "不使用政策工具的单元\nNot coded: no policy instrument"
 UNKNOWN: Final = "（未知）"  # a field that a document does not state
 
 UNIT: Final = "单元编号"
@@ -68,3 +70,17 @@ text; 随机数 a fixed random number from 0 to 1: sorted by it, the first n row
 
 YES: Final = "是"
 NO: Final = "否"
+
+PROTOCOL: Final = (
+    "人工复核规程：1. 抽样：把编码表按“随机数”排序，从头取 n 个单元（至少 100 个，来自多份文件），不挑选。"
+    "2. 盲编：编码前隐藏或删除 policy_bert 的编码，不看其类别。3. 抽到的每个单元都编码，与机器相同的也要编；"
+    "没有政策工具的编“未编码”。4. 用自己的用户名编码，每个单元一个类别。5. 导出 REFI-QDA 项目（.qdpx），运行 "
+    "policy-bert review coding.xlsx --qda 项目.qdpx。只改机器编错的单元而不编其余单元，一致率必然接近零，不能报告。\n"
+    "Protocol for reviewers: 1. Draw: sort the coding table by 随机数 and take n units from the top (100 or more, of "
+    "several documents); pick none. 2. Code blind: hide or delete policy_bert's codings first. 3. Code every unit "
+    "that was drawn, those that you agree with too; one without a policy instrument gets the code 未编码. 4. Code "
+    "under your own user name, one class a unit. 5. Export a REFI-QDA project (.qdpx) and run policy-bert review "
+    "coding.xlsx --qda PROJECT.qdpx. Agreement over changed segments alone is near zero by construction and cannot "
+    "be reported."
+)
+"""How people are to code, as the project's description, the README and `review --help` say it."""

@@ -1,4 +1,4 @@
-"""The coding table as plain files: `coding.csv` for people, `coding.jsonl` and `matrix.csv` for programs."""
+"""The coding as plain files: `coding.csv` for people; `documents.csv`, `coding.jsonl`, `matrix.csv` for programs."""
 
 from __future__ import annotations
 
@@ -65,6 +65,22 @@ def write_csv(coding: Coding, path: Path) -> None:
             for unit in document.units:
                 row = coding_row((document.id, document.name), unit, coding.scheme)
                 out.write(dict(zip(columns.CODING_COLUMNS, row, strict=True)))
+
+
+def write_documents(coding: Coding, path: Path) -> None:
+    """Write `documents.csv`: identifier and name, then the fields under the names that `--by` and the project use.
+
+    Identifiers and metadata are the text they were; a field that a document does not state is an empty cell.
+    """
+    rows = [
+        document.fields() | {columns.DOCUMENT_ID: document.id, columns.DOCUMENT: document.name}
+        for document in coding.documents()
+    ]
+    header = dict.fromkeys([columns.DOCUMENT_ID, columns.DOCUMENT, *(key for row in rows for key in row)])
+    header.pop("document", None)
+    with open_writer(path, "csv", list(header)) as out:
+        for row in rows:
+            out.write({key: row.get(key) for key in header})
 
 
 def write_jsonl(coding: Coding, path: Path) -> None:

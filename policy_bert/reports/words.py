@@ -128,7 +128,7 @@ _MESSAGES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     ("PDF 没有文字层.*", "PDF without a text layer (a scan); use OCR first"),
     ("PDF 的文字层无法.*", "the PDF's text layer cannot be turned into characters; use OCR first"),
     ("PDF (损坏|解析|占用|中没有).*", "damaged PDF, or one that takes too much time or memory"),
-    ("(文件损坏|疑似压缩炸弹|docx 含有).*", "damaged or unsafe file"),
+    ("(文件损坏|疑似压缩炸弹).*|.*含有实体.*", "damaged or unsafe file"),
     (".*(不像一份文件|超过).*", "too large for a document"),
     ("网页中没有.*|.*没有(找到)?正文.*|.*没有文章.*", "no article found in the page"),
     ("不是文本文件.*", "no text file, or an unknown encoding"),

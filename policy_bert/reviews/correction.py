@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_bert.errors import DataError
+from policy_bert.intervals import Z_95, cluster_degrees, clustered_interval, t_95, wilson_interval
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Target = Literal["population", "documents"]
 
-Z_95 = 1.959963984540054
 LEAST_REVIEWED_IN_STRATUM = 2
 
 
@@ -34,7 +34,7 @@ class CorrectedShare:
         classified: The share that the classifier put there.
         reviewed: The share that the reviewers put there, in the sample alone and weighted by its design.
         corrected: `classified` plus the mean error in the sample, at least 0 and at most 1.
-        low: Lower 95 % limit of the corrected share.
+        low: Lower 95 % limit of the corrected share; NaN where all units are of one document and others are meant.
         high: Upper 95 % limit.
     """
 
@@ -54,13 +54,14 @@ def corrected_shares(
     *,
     strata: IntArray | None = None,
     probabilities: FloatArray | None = None,
+    documents: IntArray | None = None,
     target: Target = "population",
 ) -> list[CorrectedShare]:
     """The corrected share of each class, in the order of the ids; they sum to 1 unless one was cut off at 0.
 
-    The interval is normal, its variance that of the sampling design with one error of each sign added to the
-    sample, which keeps it from closing where a small sample holds no error (Bonett & Price 2012, for a
-    difference of paired proportions, which the mean error is).
+    The variance is that of the sampling design with one error of each sign added to the sample, which keeps it from
+    closing where a small sample holds no error (Bonett & Price 2012, for a difference of paired proportions, which
+    the mean error is).
 
     Args:
         predicted: The classifier's class of every unit, shape (units,).
@@ -69,8 +70,11 @@ def corrected_shares(
         classes: The number of classes; codes run from 0.
         strata: Stratum of every unit, shape (units,): the reviewed units are a random sample of each stratum.
         probabilities: Each reviewed unit's chance to be drawn, shape (sample,), more than 0 and at most 1.
-        target: `population`: the units are themselves a sample of such texts, and the interval holds the
-            chance of that too, as the published estimator has it. `documents`: the share in just these units.
+        documents: The document of every unit, any numbers, shape (units,); None where units are independent.
+        target: `population`: the documents are themselves a sample of such texts, and the interval holds the chance
+            of that too: its variance is that of leaving out each document in turn (ultimate clusters; Särndal et al.,
+            section 4.6), at least that of independent units, its quantile Student's t between documents. `documents`:
+            the share in just these units, of which the design alone leaves a doubt, so that clusters do not matter.
 
     Raises:
         ValueError: Shapes or codes are not as said, or both strata and probabilities are given.
@@ -88,6 +92,10 @@ def corrected_shares(
     parts = np.zeros(len(predicted), dtype=np.int64) if strata is None else np.asarray(strata, dtype=np.int64)
     names = np.unique(parts)
     seen, mean, centre, variance = np.zeros(classes), np.zeros(classes), np.zeros(classes), np.zeros(classes)
+    place = np.unique(np.arange(len(predicted)) if documents is None else documents, return_inverse=True)[1]
+    sizes = np.bincount(place)
+    totals = np.zeros((len(sizes), classes))  # what each document adds to the corrected shares
+    np.add.at(totals, place, identity[predicted] / len(predicted))
     for name in names:
         inside, units = parts[reviewed] == name, int((parts == name).sum())
         _require_reviewed(int(inside.sum()), units, alone=len(names) == 1)
@@ -96,15 +104,39 @@ def corrected_shares(
         part = _mean_error(error[inside], chance, pseudo=1 / len(names))
         seen += share * np.average(truth[inside], axis=0, weights=1 / chance)
         mean, centre, variance = mean + share * part[0], centre + share * part[1], variance + share**2 * part[2]
-    corrected = np.clip(classified + mean, 0, 1)
-    if target == "population":
+        weights = share / chance / (1 / chance).sum()
+        np.add.at(totals, place[reviewed[inside]], weights[:, None] * (error[inside] - part[0]))
+        totals += np.outer(np.bincount(place[parts == name], minlength=len(sizes)) / len(predicted), part[0])
+    corrected, middle = np.clip(classified + mean, 0, 1), np.clip(classified + centre, 0, 1)
+    if target == "documents":
+        limits = np.clip([middle - Z_95 * np.sqrt(variance), middle + Z_95 * np.sqrt(variance)], 0, 1)
+    else:
         variance = variance + corrected * (1 - corrected) / len(predicted)
-    half = Z_95 * np.sqrt(variance)
+        limits = np.array([_limits_between(*pair, sizes) for pair in zip(middle, variance, totals.T, strict=True)]).T
     # The limits enclose the estimate even where the added errors move their centre away from it.
-    low = np.minimum(np.clip(classified + centre - half, 0, 1), corrected)
-    high = np.maximum(np.clip(classified + centre + half, 0, 1), corrected)
+    low, high = np.minimum(limits[0], corrected), np.maximum(limits[1], corrected)
     columns = zip(classified, seen, corrected, low, high, strict=True)
     return [CorrectedShare(label, *map(float, values)) for label, values in enumerate(columns)]
+
+
+def _limits_between(share: float, variance: float, totals: FloatArray, sizes: IntArray) -> tuple[float, float]:
+    """Limits of a share whose variance is that between documents, and at least the one given.
+
+    They enclose Wilson's, which hold where a rare class differs from document to document, and the symmetric ones,
+    which hold where the reviewed sample's errors make most of the variance.
+    """
+    degrees, portion = cluster_degrees(sizes), sizes / sizes.sum()
+    if not degrees:
+        return np.nan, np.nan
+    left_out = (totals - portion * totals.sum()) / (1 - portion)
+    variance = max(variance, (1 - 1 / len(sizes)) * float(left_out @ left_out))
+    quantile = t_95(degrees)
+    half = quantile * float(np.sqrt(variance))
+    if 0 < share < 1 and variance:
+        low, high = wilson_interval(share, share * (1 - share) / variance, quantile)
+    else:
+        low, high = clustered_interval(share * sizes, sizes) or (share, share)
+    return max(0.0, min(low, share - half)), min(1.0, max(high, share + half))
 
 
 def confidence_strata(confidence: FloatArray, reviewed: IntArray, count: int) -> IntArray:

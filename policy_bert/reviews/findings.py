@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,11 @@ from policy_bert.reviews.sheet import PROBABILITY, CodingSheet, SheetUnit
 PICKED_Z = 4.0
 LEAST_RANDOM_UNITS = 30
 AUTOMATIC_STRATA = 5
+ALL_DIFFER = (
+    "所有人工编码都与分类器不同。如果只改了编错的单元，一致率必然接近零，不能报告：请按 review --help 的规程编码。"
+    "All human codes differ from the classifier's. Agreement over changed units alone is near zero by construction and "
+    "cannot be reported: see the protocol in review --help."
+)
 
 Design = Literal["random", "random numbers", "probabilities", "strata", "none"]
 
@@ -55,27 +61,32 @@ class Findings:
     shares: Shares
     target: Target
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know of agreement and shares."""
+        return (ALL_DIFFER,) * (self.reliability.agreement.value == 0) + self.shares.warnings
 
-def compare_codes(
-    sheet: CodingSheet, strata: int | None = None, target: Target = "population", seed: int = 0
-) -> Findings:
+
+def compare_codes(sheet: CodingSheet, strata: int | None = None, target: Target = "population") -> Findings:
     """Agreement and corrected shares of a reviewed coding table.
 
     Args:
         sheet: The table with human codes.
         strata: The reviewed units are a random sample of each of so many strata of confidence, of equal size.
         target: What the shares' intervals are about, see `corrected_shares`.
-        seed: Of the bootstrap.
 
     Raises:
         DataError: No unit was reviewed, a sampling probability is missing or 0, or a stratum was not reviewed.
     """
     reviewed = [unit for unit in sheet.units if unit.human is not None]
     if not reviewed:
-        raise DataError(f"{sheet.path}: no unit has a human code; fill the column 人工编码, or give a project by --qda")
+        raise DataError(
+            f"{sheet.path}: no unit has a human code; fill the column 人工编码, or give a project by --qda"
+            "（没有人工编码，请填写“人工编码”列，或用 --qda 给出项目）"
+        )
     machine = np.array([unit.predicted for unit in reviewed])
     human = np.array([unit.human for unit in reviewed])
-    reliability = measure_reliability(machine, human, len(sheet.scheme) + 1, seed=seed)
+    reliability = measure_reliability(machine, human, len(sheet.scheme) + 1, _documents(reviewed))
     return Findings(sheet, reliability, _correct(sheet, strata, target), target)
 
 
@@ -98,7 +109,7 @@ def _correct(sheet: CodingSheet, wanted_strata: int | None, target: Target) -> S
         design, reviewed, strata, warnings = _guess_design(population, reviewed)
     if design == "none":
         return Shares("none", len(population), with_uncoded, len(reviewed), warnings=tuple(warnings))
-    options = {"strata": strata, "probabilities": probabilities, "target": target}
+    options = {"strata": strata, "probabilities": probabilities, "target": target, "documents": _documents(population)}
     predicted = np.array([unit.predicted for unit in population])
     human = np.array([population[i].human for i in reviewed])
     side = _side_of_classes(sheet)
@@ -114,6 +125,12 @@ def _correct(sheet: CodingSheet, wanted_strata: int | None, target: Target) -> S
         tuple(sides[: len(sheet.scheme.groups)]),
         tuple(warnings),
     )
+
+
+def _documents(units: Sequence[SheetUnit]) -> NDArray[np.int64]:
+    """A number for the document of each unit."""
+    numbers: dict[tuple[str, str], int] = {}
+    return np.array([numbers.setdefault((unit.document_id, unit.document), len(numbers)) for unit in units])
 
 
 def _population(sheet: CodingSheet) -> list[SheetUnit]:

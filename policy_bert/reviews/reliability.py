@@ -1,7 +1,7 @@
 """How far two coders agree: observed agreement, Cohen's κ and Krippendorff's α, overall and class by class.
 
 Everything is a function of the agreement table, the count of units by first and second coder's class, so the
-coefficients take stacks of tables and the bootstrap draws tables instead of units.
+coefficients take stacks of tables: the whole table less each document's is what its interval is made of.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_bert.intervals import cluster_degrees, clustered_interval, t_95, wilson_interval
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,15 @@ class Reliability:
     Attributes:
         units: Units that both coded.
         table: Their count by the first coder's class (rows) and the second's (columns), shape (classes, classes).
-        agreement: The share of units on which they agree, with Wilson's interval.
+        documents: The documents that these units come from.
+        agreement: The share of units on which they agree.
         kappa: Cohen's κ.
         alpha: Krippendorff's α for nominal data.
         classes: The classes that one of them used at least once, in the order of their ids.
     """
 
     units: int
+    documents: int
     table: IntArray
     agreement: Estimate
     kappa: Estimate
@@ -89,12 +91,7 @@ def agreement_table(first: IntArray, second: IntArray, classes: int) -> IntArray
 
 def cohen_kappa(table: NDArray[np.generic]) -> FloatArray:
     """Cohen's κ (Cohen 1960) of tables of shape (..., classes, classes); NaN where chance alone agrees fully."""
-    counts = np.asarray(table, dtype=np.float64)
-    total = counts.sum((-1, -2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        observed = np.trace(counts, axis1=-2, axis2=-1) / total
-        expected = (counts.sum(-1) * counts.sum(-2)).sum(-1) / total**2
-        return np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
+    return _beyond_chance(table, _kappa_chance)
 
 
 def krippendorff_alpha(table: NDArray[np.generic]) -> FloatArray:
@@ -103,46 +100,44 @@ def krippendorff_alpha(table: NDArray[np.generic]) -> FloatArray:
     Each unit gives two pairable values; α is 1 less the ratio of observed to expected disagreement
     (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability). NaN where all values are of one class.
     """
-    counts = np.asarray(table, dtype=np.float64)
+    return _beyond_chance(table, _alpha_chance)
+
+
+def _kappa_chance(counts: FloatArray) -> FloatArray:
+    """The disagreement that chance alone brings."""
+    return np.asarray(1 - (counts.sum(-1) * counts.sum(-2)).sum(-1) / counts.sum((-1, -2)) ** 2)
+
+
+def _alpha_chance(counts: FloatArray) -> FloatArray:
     values = counts.sum(-1) + counts.sum(-2)
     total = values.sum(-1)
+    return np.asarray((total**2 - (values**2).sum(-1)) / (total * (total - 1)))
+
+
+def _beyond_chance(table: NDArray[np.generic], chance: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    counts = np.asarray(table, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        disagreement = total - 2 * np.trace(counts, axis1=-2, axis2=-1)
-        expected = (total**2 - (values**2).sum(-1)) / (total - 1)
-        return np.where(expected > 0, 1 - disagreement / expected, np.nan)
-
-
-def wilson_interval(share: float, units: float) -> tuple[float, float]:
-    """Wilson's 95 % score interval of a share seen in `units` independent units (Wilson 1927); 0 to 1 for none.
-
-    >>> low, high = wilson_interval(1.0, 10)
-    >>> round(low, 3), high
-    (0.722, 1.0)
-    """
-    if units <= 0:
-        return 0.0, 1.0
-    z2 = Z_95**2
-    centre = (share + z2 / (2 * units)) / (1 + z2 / units)
-    half = Z_95 * np.sqrt(share * (1 - share) / units + z2 / (4 * units**2)) / (1 + z2 / units)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+        observed = 1 - np.trace(counts, axis1=-2, axis2=-1) / counts.sum((-1, -2))
+        expected = chance(counts)
+        return np.where(expected > 1e-12, 1 - observed / expected, np.nan)
 
 
 def measure_reliability(
-    first: IntArray, second: IntArray, classes: int, replicates: int = 2000, seed: int = 0
+    first: IntArray, second: IntArray, classes: int, documents: IntArray | None = None
 ) -> Reliability:
-    """The agreement of two coders on the same units, with 95 % intervals.
+    """The agreement of two coders on the same units, with 95 % intervals for texts like these documents.
 
-    The intervals of κ and α are percentiles of a bootstrap over units (Efron & Tibshirani 1993). Where the
-    coders agree on every unit a bootstrap sees no variation; the lower limit is then what Wilson's lower limit
-    of the agreement makes of the coefficient with the chance agreement left as it is. Where one coder never
-    used a class, κ of that class is 0 whatever the other did, and neither coefficient of it gets limits.
+    Units come clustered in documents: the variance of κ and α is that of leaving out each document in turn (the
+    jackknife; Efron & Tibshirani 1993, chapter 11), and at least that of leaving out each unit; the interval is
+    Wilson's for an agreement of that variance, with Student's t between documents, on the scale of the coefficient,
+    which keeps it open where the coders agree on every unit. With one document there are no limits. Where one coder
+    never used a class, κ of that class is 0 whatever the other did, and neither coefficient of it gets limits.
 
     Args:
         first: The first coder's classes, shape (units,).
         second: The second coder's classes, shape (units,).
         classes: The number of classes; codes run from 0.
-        replicates: Bootstrap tables.
-        seed: Of the bootstrap's own generator; the same seed gives the same limits.
+        documents: The document of each unit, any numbers, shape (units,); None where units are independent.
 
     Raises:
         ValueError: There is no unit, the lengths differ, or a class is out of range.
@@ -151,52 +146,59 @@ def measure_reliability(
     units = int(table.sum())
     if not units:
         raise ValueError("expected at least one unit coded by both coders")
-    draws = np.random.default_rng(seed).multinomial(units, table.ravel() / units, size=replicates)
-    tables = draws.reshape(replicates, classes, classes)
-    agreed = int(np.trace(table))
+    names, place = np.unique(np.arange(units) if documents is None else documents, return_inverse=True)
+    parts = np.zeros((len(names), classes, classes), dtype=np.int64)
+    np.add.at(parts, (place, first, second), 1)
+    agreed, sizes = np.trace(parts, axis1=1, axis2=2), parts.sum((1, 2))
     used = np.flatnonzero(table.sum(0) + table.sum(1))
     return Reliability(
         units=units,
+        documents=len(names),
         table=table,
-        agreement=Estimate(agreed / units, *wilson_interval(agreed / units, units)),
-        kappa=_estimate(cohen_kappa, table, tables),
-        alpha=_estimate(krippendorff_alpha, table, tables),
-        classes=tuple(_class_reliability(int(label), table, tables) for label in used),
+        agreement=Estimate(float(agreed.sum()) / units, *(clustered_interval(agreed, sizes) or (np.nan, np.nan))),
+        kappa=_estimate(_kappa_chance, parts),
+        alpha=_estimate(_alpha_chance, parts),
+        classes=tuple(_class_reliability(int(label), parts) for label in used),
     )
 
 
-def _class_reliability(label: int, table: IntArray, tables: IntArray) -> ClassReliability:
-    one, many = _against_rest(table, label), _against_rest(tables, label)
+def _class_reliability(label: int, parts: IntArray) -> ClassReliability:
+    """The class against all others: tables of shape (documents, 2, 2), the class first."""
+    both = parts[:, label, label]
+    first, second = parts[:, label, :].sum(-1) - both, parts[:, :, label].sum(-1) - both
+    neither = parts.sum((-1, -2)) - both - first - second
+    folded = np.stack([np.stack([both, first], -1), np.stack([second, neither], -1)], -2)
     return ClassReliability(
         label=label,
-        first_units=int(one[0].sum()),
-        second_units=int(one[:, 0].sum()),
-        both_units=int(one[0, 0]),
-        kappa=_estimate(cohen_kappa, one, many),
-        alpha=_estimate(krippendorff_alpha, one, many),
+        first_units=int((both + first).sum()),
+        second_units=int((both + second).sum()),
+        both_units=int(both.sum()),
+        kappa=_estimate(_kappa_chance, folded),
+        alpha=_estimate(_alpha_chance, folded),
     )
 
 
-def _against_rest(tables: IntArray, label: int) -> IntArray:
-    """Tables of shape (..., classes, classes) folded to (..., 2, 2): the class first, all others second."""
-    both = tables[..., label, label]
-    first, second = tables[..., label, :].sum(-1) - both, tables[..., :, label].sum(-1) - both
-    neither = tables.sum((-1, -2)) - both - first - second
-    return np.stack([np.stack([both, first], -1), np.stack([second, neither], -1)], -2)
-
-
-def _estimate(coefficient: Callable[[NDArray[np.generic]], FloatArray], table: IntArray, tables: IntArray) -> Estimate:
-    value = float(coefficient(table))
-    if np.isnan(value):
-        return Estimate(value, value, value)
-    units = int(table.sum())
-    if np.trace(table) == units:
-        # κ and α are 1 - (1 - agreement) / (1 - expected): at most 1, and lower by this much at Wilson's limit.
-        shares = (table.sum(0) + table.sum(1)) / (2 * units)
-        slack = (1 - wilson_interval(1.0, units)[0]) / (1 - float((shares**2).sum()))
-        return Estimate(value, max(-1.0, value - slack), 1.0)
-    if len(table) == 2 and (table.sum(0) * table.sum(1) == 0).any():
+def _estimate(chance: Callable[[FloatArray], FloatArray], parts: IntArray) -> Estimate:
+    table, sizes = parts.sum(0), parts.sum((1, 2))
+    units, value = int(sizes.sum()), float(_beyond_chance(table, chance))
+    degrees = cluster_degrees(sizes)
+    never_used = len(table) == 2 and (table.sum(0) * table.sum(1) == 0).any() and np.trace(table) < units
+    if np.isnan(value) or not degrees or never_used:
         return Estimate(value, np.nan, np.nan)
-    values = coefficient(tables)
-    low, high = np.percentile(values[np.isfinite(values)], [2.5, 97.5])
-    return Estimate(value, float(low), float(high))
+    expected = float(chance(table.astype(np.float64)))
+    agreement = float(np.trace(table)) / units
+    if 0 < agreement < 1:
+        cells = np.argwhere(table)
+        single = np.zeros((len(cells), *table.shape))
+        single[np.arange(len(cells)), cells[:, 0], cells[:, 1]] = 1
+        by_document = np.nan_to_num(_beyond_chance(table - parts, chance) - value)
+        by_unit = np.nan_to_num(_beyond_chance(table - single, chance) - value)
+        clusters = len(sizes)
+        variance = max(
+            (clusters - 1) / clusters * float(by_document @ by_document),
+            (units - 1) / units * float(table[tuple(cells.T)] @ by_unit**2),
+        )
+        low, high = wilson_interval(agreement, agreement * (1 - agreement) / (variance * expected**2), t_95(degrees))
+    else:
+        low, high = clustered_interval(agreement * sizes, sizes) or (np.nan, np.nan)
+    return Estimate(value, max(-1.0, 1 - (1 - low) / expected), 1 - (1 - high) / expected)

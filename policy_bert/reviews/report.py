@@ -9,7 +9,7 @@ from typing import Any
 from policy_bert.reports.columns import UNCODED
 from policy_bert.reviews.correction import CorrectedShare
 from policy_bert.reviews.findings import Findings
-from policy_bert.reviews.reliability import Estimate
+from policy_bert.reviews.reliability import Estimate, Reliability
 
 _DESIGN_ZH = {
     "random": "简单随机抽取",
@@ -23,9 +23,9 @@ _DESIGN_EN = {
     "probabilities": "drawn with the given inclusion probabilities",
     "strata": "taken as random samples of {strata} strata of confidence",
 }
-_TARGET_ZH = {"population": "区间视全部单元为同类文本的样本", "documents": "区间只针对这些单元本身"}
+_TARGET_ZH = {"population": "区间视这些文档为同类文档的样本（按文档聚类）", "documents": "区间只针对这些单元本身"}
 _TARGET_EN = {
-    "population": "the intervals treat the units as a sample of such texts",
+    "population": "the intervals treat the documents as a sample of such documents (clustered by document)",
     "documents": "the intervals are about just these units",
 }
 
@@ -33,7 +33,7 @@ _TARGET_EN = {
 def render_report(findings: Findings) -> str:
     """The report as Markdown: paragraphs, agreement by class, confusion table, corrected shares, warnings."""
     parts = ["# 信度报告 Reliability report", chinese_paragraph(findings), english_paragraph(findings)]
-    parts += [f"> **{warning}**" for warning in findings.shares.warnings]
+    parts += [f"> **{warning}**" for warning in findings.warnings]
     parts += ["## 各类一致性 Agreement by class", _table(*class_rows(findings))]
     parts += ["## 混淆表 Confusion table", "行为分类器编码，列为人工编码。 Rows: classifier; columns: reviewers."]
     parts += [_table(*confusion_rows(findings))]
@@ -46,11 +46,11 @@ def chinese_paragraph(findings: Findings) -> str:
     """What a Chinese paper says of the reliability, with the corrected shares of the sides."""
     measured, shares = findings.reliability, findings.shares
     text = (
-        f"从 {len(findings.sheet.units)} 个单元中抽取 {measured.units} 个由人工复核编码，与分类器编码比较："
-        f"一致率 {_percent(measured.agreement, '至')}，Cohen's κ 为 {_number(measured.kappa, '至')}，"
-        f"Krippendorff's α（名义尺度）为 {_number(measured.alpha, '至')}，括号内为 95% 区间"
-        "（κ 与 α 为单元自助法 2,000 次，一致率为 Wilson 区间）。按 Krippendorff（2004）的惯例，"
-        "α 不低于 0.800 可作可靠结论，0.667 至 0.800 之间只宜作初步结论。若复核者能看到分类器的编码，一致性会偏高。"
+        f"从 {len(findings.sheet.units)} 个单元中抽取 {measured.units} 个（{measured.documents} 份文档）由人工编码，"
+        f"与分类器编码比较：一致率 {_percent(measured.agreement, '至')}，Cohen's κ 为 {_number(measured.kappa, '至')}，"
+        f"Krippendorff's α（名义尺度）为 {_number(measured.alpha, '至')}，{_clusters_zh(measured)}"
+        "按 Krippendorff（2004）的惯例，α 不低于 0.800 可作可靠结论，0.667 至 0.800 之间只宜作初步结论。"
+        "若复核者能看到分类器的编码，一致性会偏高。"
     )
     if not shares.classes:
         return text + "复核单元并非随机抽取，未作占比校正。"
@@ -69,11 +69,11 @@ def english_paragraph(findings: Findings) -> str:
     """The same in English."""
     measured, shares = findings.reliability, findings.shares
     text = (
-        f"Of {len(findings.sheet.units)} units, {measured.units} were coded by human reviewers and compared with the "
-        f"classifier: agreement {_percent(measured.agreement)}, Cohen's κ {_number(measured.kappa)}, Krippendorff's α "
-        f"(nominal) {_number(measured.alpha)}; 95% intervals in brackets (κ and α: bootstrap over units, 2,000 "
-        "replicates; agreement: Wilson). By Krippendorff's (2004) convention α of at least 0.800 is reliable and 0.667 "
-        "to 0.800 allows tentative conclusions only. Agreement is inflated if reviewers saw the classifier's codes."
+        f"Of {len(findings.sheet.units)} units, {measured.units} from {_counted(measured.documents)} were coded by "
+        f"human reviewers and compared with the classifier: agreement {_percent(measured.agreement)}, Cohen's κ "
+        f"{_number(measured.kappa)}, Krippendorff's α (nominal) {_number(measured.alpha)}; {_clusters_en(measured)} "
+        "By Krippendorff's (2004) convention α of at least 0.800 is reliable and 0.667 to 0.800 allows tentative "
+        "conclusions only. Agreement is inflated if reviewers saw the classifier's codes."
     )
     if not shares.classes:
         return text + " The reviewed units are no random sample; shares were not corrected."
@@ -86,6 +86,25 @@ def english_paragraph(findings: Findings) -> str:
         f"(prediction-powered inference; Angelopoulos et al. 2023) from {shares.reviewed} reviewed units, {design}; "
         f"{_TARGET_EN[findings.target]}" + (f": {sides} (95% intervals)." if sides else ".")
     )
+
+
+def _clusters_zh(measured: Reliability) -> str:
+    if measured.documents < 2:
+        return "单元都来自一份文档，不能推断其他文档，故不给区间。"
+    return "括号内为 95% 区间，按文档聚类（逐份剔除文档的刀切法方差，t 分布，Wilson 形式）。"
+
+
+def _clusters_en(measured: Reliability) -> str:
+    if measured.documents < 2:
+        return "all units are of one document, which tells nothing of others, so no interval is given."
+    return (
+        "95% intervals in brackets, clustered by document (variance by leaving out each document in turn, Student's t, "
+        "in Wilson's form)."
+    )
+
+
+def _counted(documents: int) -> str:
+    return "1 document" if documents == 1 else f"{documents} documents"
 
 
 def class_rows(findings: Findings) -> tuple[list[str], list[list[str]]]:
@@ -117,7 +136,7 @@ def share_rows(findings: Findings) -> tuple[list[str], list[list[str]]]:
 
     def row(level: str, name: str, share: CorrectedShare) -> list[str]:
         values = (share.classified, share.reviewed, share.corrected, share.low, share.high)
-        return [level, name, *(f"{100 * value:.1f}" for value in values)]
+        return [level, name, *("–" if math.isnan(value) else f"{100 * value:.1f}" for value in values)]
 
     names = [group.name for group in findings.sheet.scheme.groups]
     rows = [row("面向", name, share) for name, share in zip(names, findings.shares.groups, strict=True)]
@@ -130,7 +149,7 @@ def summarise(findings: Findings) -> dict[str, Any]:
     groups = findings.sheet.scheme.groups
 
     def share(entry: CorrectedShare) -> dict[str, Any]:
-        return {key: value for key, value in vars(entry).items() if key != "label"}
+        return {key: value for key, value in _plain(entry).items() if key != "label"}
 
     classes = [
         {"label": _label_id(findings, part.label), "label_name": class_name(findings, part.label)}
@@ -145,6 +164,7 @@ def summarise(findings: Findings) -> dict[str, Any]:
     return {
         "units": len(findings.sheet.units),
         "reviewed_units": measured.units,
+        "reviewed_documents": measured.documents,
         "agreement": _plain(measured.agreement),
         "kappa": _plain(measured.kappa),
         "alpha": _plain(measured.alpha),
@@ -163,7 +183,7 @@ def summarise(findings: Findings) -> dict[str, Any]:
             "classes": corrected,
             "groups": [{"group": g.id, "name": g.name} | share(s) for g, s in zip(groups, shares.groups, strict=False)],
         },
-        "warnings": list(shares.warnings),
+        "warnings": list(findings.warnings),
     }
 
 
@@ -177,7 +197,7 @@ def _label_id(findings: Findings, label: int) -> int | None:
     return label if label < len(findings.sheet.scheme) else None
 
 
-def _plain(estimate: Estimate) -> dict[str, float | None]:
+def _plain(estimate: Estimate | CorrectedShare) -> dict[str, float | None]:
     return {key: None if math.isnan(value) else value for key, value in vars(estimate).items()}
 
 
@@ -191,7 +211,8 @@ def _number(estimate: Estimate, to: str = "to") -> str:
 
 def _percent(share: Estimate | CorrectedShare, to: str = "to") -> str:
     value = share.value if isinstance(share, Estimate) else share.corrected
-    return f"{100 * value:.1f}% [{100 * share.low:.1f}% {to} {100 * share.high:.1f}%]"
+    limits = "–" if math.isnan(share.low) else f"{100 * share.low:.1f}% {to} {100 * share.high:.1f}%"
+    return f"{100 * value:.1f}% [{limits}]"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

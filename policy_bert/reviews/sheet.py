@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,15 @@ from typing import Any
 from policy_bert.errors import DataError
 from policy_bert.labels import Group, Label, LabelScheme
 from policy_bert.reports import columns
+from policy_bert.rows import Table, as_text, open_input, open_table
 
 PROBABILITY = "抽样概率"  # a column that users may add: each reviewed unit's chance to be drawn
 NO_INSTRUMENT = frozenset({columns.UNCODED, "无", "none", "not coded", "uncoded"})
-LISTED_PROBLEMS = 10
+AGREED = frozenset({"同意", "一致", "agree", "agreed"})  # in 人工编码: the classifier's class
+REQUIRED = (columns.TEXT, columns.LABEL, columns.HUMAN)
+CODEBOOK_REQUIRED = ("编号", columns.LABEL)
+
+log = logging.getLogger("policy_bert.review")
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,13 @@ class CodingSheet:
     units: tuple[SheetUnit, ...]
 
 
-def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None) -> CodingSheet:
-    """The coding table of `coding.xlsx`, as saved by any spreadsheet program.
+def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None, skip_bad: bool = False) -> CodingSheet:
+    """The coding table of `coding.xlsx`, as saved by any spreadsheet program, whatever its sheets are called by now.
 
     Args:
         path: The workbook.
-        scheme: The classes; without it they are read from the sheet 码本.
+        scheme: The classes; without it they are read from the codebook, 码本.
+        skip_bad: Leave out codes and numbers that cannot be read, naming them in a warning, instead of refusing.
 
     Raises:
         DataError: It is no workbook, lacks a sheet or column, or holds codes that are no class (listed by row).
@@ -67,24 +74,40 @@ def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None) -> Co
     book = _open_workbook(path)
     try:
         scheme = scheme or _read_scheme(book, path)
-        sheets = [name for name in book.sheetnames if _is_numbered(name, columns.SHEET_CODING)]
-        if not sheets:
-            found = ", ".join(book.sheetnames[:10])
-            raise DataError(f"{path}: expected a sheet {columns.SHEET_CODING} as analyze writes it, found {found}")
         parser = _RowParser(scheme)
-        units = [unit for name in sheets for unit in parser.units(book[name], f"{path}: {name}")]
+        names = _coding_sheets(book, path)
     finally:
         book.close()
+    units = [unit for name in names for unit in parser.units(open_table(path, sheet=name), name)]
     if parser.problems:
-        listed = "; ".join(parser.problems[:LISTED_PROBLEMS])
-        more = len(parser.problems) - LISTED_PROBLEMS
-        raise DataError(
-            f"{path}: expected a class name, its id or {columns.UNCODED} in every code, found "
-            f"{len(parser.problems)} others: {listed}" + (f"; and {more} more" if more > 0 else "")
-        )
+        count, listed = len(parser.problems), "; ".join(parser.problems)
+        if not skip_bad:
+            raise DataError(
+                f"{path}: expected a class name, its id, {columns.UNCODED} or 同意 (agree) in every code, "
+                f"found {count} others: {listed}"
+                f"（{count} 处编码不是类别名、编号、未编码或同意，请改正，或用 --skip-bad 跳过）"
+            )
+        log.warning("warning: %s: 跳过 %d 处不能识别的编码 (left out): %s", path, count, listed)
     if not units:
-        raise DataError(f"{path}: the sheet {columns.SHEET_CODING} has no rows")
+        raise DataError(f"{path}: the sheet {columns.SHEET_CODING} has no rows（编码表没有数据行）")
     return CodingSheet(path, scheme, tuple(units))
+
+
+def _coding_sheets(book: Any, path: Path) -> list[str]:
+    """The sheets of the coding table: of its name, or else with its columns."""
+    named = [name for name in book.sheetnames if _is_numbered(name, columns.SHEET_CODING)]
+    fitting = named or [name for name in book.sheetnames if _has_columns(book[name], REQUIRED)]
+    if not fitting:
+        raise DataError(
+            f"{path}: expected a sheet {columns.SHEET_CODING} as analyze writes it, or one with the columns "
+            f"{', '.join(REQUIRED)}, found {', '.join(book.sheetnames[:10])}（没有编码表，也没有含这些列的工作表）"
+        )
+    if len(fitting) > 1 and not named:
+        raise DataError(
+            f"{path}: the sheets {', '.join(fitting)} all have the columns of the coding table; call the right one "
+            f"{columns.SHEET_CODING}（多个工作表都像编码表，请把要用的那个命名为“{columns.SHEET_CODING}”）"
+        )
+    return fitting
 
 
 def parse_code(text: str, scheme: LabelScheme) -> int:
@@ -104,24 +127,30 @@ class _RowParser:
         self.scheme = scheme
         self.problems: list[str] = []
 
-    def units(self, sheet: Any, source: str) -> Iterator[SheetUnit]:
-        rows = sheet.iter_rows(values_only=True)
-        places = _find_columns(next(rows, ()), source, (columns.TEXT, columns.LABEL, columns.HUMAN))
-        for number, cells in enumerate(rows, 2):
-            row = {title: cells[place] for title, place in places.items() if place < len(cells)}
-            if all(cell is None or str(cell).strip() == "" for cell in row.values()):
+    def units(self, table: Table, sheet: str) -> Iterator[SheetUnit]:
+        _require_columns(table.columns, f"{table.source}: {sheet}", REQUIRED)
+        wanted = [title for title in (*columns.CODING_COLUMNS, PROBABILITY) if title in table.columns]
+        for number, cells, problem in table.read(wanted):
+            if problem:
+                self.problems.append(f"row {number} {problem}")
                 continue
+            row = dict(zip(wanted, cells, strict=True))
+            found = len(self.problems)
             predicted = self._code(row.get(columns.LABEL), number, columns.LABEL)
-            human = self._code(row.get(columns.HUMAN), number, columns.HUMAN)
+            if len(self.problems) > found:
+                continue  # without the classifier's class there is nothing to compare
+            predicted = len(self.scheme) if predicted is None else predicted
+            agreed = _text(row.get(columns.HUMAN)).lower() in AGREED
+            human = predicted if agreed else self._code(row.get(columns.HUMAN), number, columns.HUMAN)
             start = self._number(row.get(columns.START), number, columns.START)
             yield SheetUnit(
-                sheet=sheet.title,
+                sheet=sheet,
                 row=number,
                 id=_text(row.get(columns.UNIT)),
-                document_id=_text(row.get(columns.DOCUMENT_ID)),
+                document_id=_identifier(row.get(columns.DOCUMENT_ID), _text(row.get(columns.UNIT))),
                 document=_text(row.get(columns.DOCUMENT)),
                 text=_text(row.get(columns.TEXT)),
-                predicted=len(self.scheme) if predicted is None else predicted,
+                predicted=predicted,
                 confidence=self._number(row.get(columns.CONFIDENCE), number, columns.CONFIDENCE),
                 human=human,
                 random=self._number(row.get(columns.RANDOM), number, columns.RANDOM),
@@ -156,27 +185,26 @@ class _RowParser:
 def _open_workbook(path: Path) -> Any:
     import openpyxl
 
-    if path.is_dir():
-        raise DataError(f"{path}: expected a workbook such as {columns.WORKBOOK}, found a folder")
+    open_input(path).close()
     try:
         return openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected the {columns.WORKBOOK} that analyze wrote") from None
-    except PermissionError as error:
-        raise DataError(f"{path}: cannot read the workbook: {error.strerror}") from error
     except Exception as error:  # openpyxl lets through whatever zipfile and the XML parser raise on a broken file
         raise DataError(f"{path}: expected an .xlsx workbook, found none that can be read: {error}") from error
 
 
 def _read_scheme(book: Any, path: Path) -> LabelScheme:
-    if columns.SHEET_CODEBOOK not in book.sheetnames:
-        raise DataError(f"{path}: no sheet {columns.SHEET_CODEBOOK} that names the classes; name them with --labels")
-    rows = book[columns.SHEET_CODEBOOK].iter_rows(values_only=True)
-    places = _find_columns(next(rows, ()), f"{path}: {columns.SHEET_CODEBOOK}", ("编号", columns.LABEL))
+    fitting = [name for name in book.sheetnames if _has_columns(book[name], CODEBOOK_REQUIRED)]
+    if not fitting:
+        raise DataError(
+            f"{path}: no sheet {columns.SHEET_CODEBOOK} that names the classes; name them with --labels"
+            "（没有码本，请用 --labels 给出类别）"
+        )
+    rows = book[columns.SHEET_CODEBOOK if columns.SHEET_CODEBOOK in fitting else fitting[0]].iter_rows(values_only=True)
+    header = [_text(cell) for cell in next(rows)]
     found: dict[int, Label] = {}
     for cells in rows:
-        row = {title: _text(cells[place]) for title, place in places.items() if place < len(cells)}
-        number = row.get("编号", "").removesuffix(".0")
+        row = dict(zip(header, map(_text, cells), strict=False))
+        number = row["编号"]
         if number.isascii() and number.isdigit():
             side = row.get(columns.GROUP, "")
             found[int(number)] = Label(int(number), row.get(columns.LABEL, ""), row.get("英文名称", ""), side)
@@ -185,15 +213,26 @@ def _read_scheme(book: Any, path: Path) -> LabelScheme:
     return LabelScheme(labels, sides)
 
 
-def _find_columns(header: Sequence[Any], source: str, required: tuple[str, ...]) -> dict[str, int]:
-    places: dict[str, int] = {}
-    for place, cell in enumerate(header):
-        places.setdefault(_text(cell), place)
-    missing = [title for title in required if title not in places]
+def _require_columns(header: Sequence[str], source: str, required: tuple[str, ...]) -> None:
+    missing = [title for title in required if title not in header]
     if missing:
-        found = ", ".join(title for title in places if title)[:200]
-        raise DataError(f"{source}: expected the columns {', '.join(missing)} in row 1, found {found or 'none'}")
-    return places
+        found = ", ".join(title for title in header if title)[:200]
+        raise DataError(
+            f"{source}: expected the columns {', '.join(missing)} in row 1, found {found or 'none'}"
+            f"（第 1 行缺少这些列：{'、'.join(missing)}）"
+        )
+
+
+def _has_columns(sheet: Any, required: tuple[str, ...]) -> bool:
+    header = next(sheet.iter_rows(values_only=True), ()) if hasattr(sheet, "iter_rows") else ()
+    return set(required) <= {_text(cell) for cell in header}
+
+
+def _identifier(cell: Any, unit: str) -> str:
+    """A document's identifier, 01, as text where a program has made a number of it: the unit's begins with it."""
+    text, beginning = _text(cell), unit.partition("-")[0]
+    is_number = isinstance(cell, (int, float)) and beginning.isdigit()
+    return beginning if is_number and float(beginning) == cell else text
 
 
 def _is_numbered(name: str, base: str) -> bool:
@@ -202,4 +241,4 @@ def _is_numbered(name: str, base: str) -> bool:
 
 
 def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
+    return as_text(cell).strip()

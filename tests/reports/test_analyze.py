@@ -34,6 +34,7 @@ FILES = [
     columns.CODING_JSONL,
     columns.WORKBOOK,
     columns.MATRIX_CSV,
+    columns.DOCUMENTS_CSV,
     columns.PROJECT,
     columns.PAGE,
 ]

@@ -43,7 +43,7 @@ def test_every_coded_unit_is_one_selection_whose_text_is_the_unit(project):
     found = []
     for source in tree.iter(f"{P}TextSource"):
         guid = source.get("plainTextPath").removeprefix("internal://")
-        text = sources[f"Sources/{guid}"].decode("utf-8")
+        text = sources[f"sources/{guid}"].decode("utf-8")
         for selection in source.iter(f"{P}PlainTextSelection"):
             start, end = int(selection.get("startPosition")), int(selection.get("endPosition"))
             (reference,) = selection.iter(f"{P}CodeRef")
@@ -62,22 +62,60 @@ def test_the_codes_are_the_sides_with_their_classes(project):
     coding, tree, _ = project
     top = tree.find(f"{P}CodeBook/{P}Codes")
     parents = {code.get("name"): [child.get("name") for child in code.iter(f"{P}Code")][1:] for code in top}
+    assert parents.pop("未编码") == []
     if coding.scheme.groups:
         assert parents == {g.name: [label.name for label in coding.scheme.in_group(g.id)] for g in coding.scheme.groups}
-        assert {code.get("isCodable") for code in top} == {"false"}
+        assert {code.get("isCodable") for code in top if code.get("name") != "未编码"} == {"false"}
     else:
         assert parents == {name: [] for name in coding.scheme.names}
 
 
-def test_every_coding_has_a_note_with_its_confidence(project):
+def test_every_coding_has_one_note_with_its_confidence(project):
     coding, tree, _ = project
-    notes = {note.get("guid"): note.findtext(f"{P}PlainTextContent") for note in tree.iter(f"{P}Note")}
     confidences = {u.id: u.confidence for d in coding.documents() for u in d.units if u.label is not None}
-    references = list(tree.iter(f"{P}PlainTextSelection"))
-    assert len(references) == len(notes) == len(confidences)
-    for selection in references:
-        (note,) = selection.iter(f"{P}NoteRef")
-        assert f"{confidences[selection.get('name')]:.4f}" in notes[note.get("targetGUID")]
+    selections = list(tree.iter(f"{P}PlainTextSelection"))
+    assert len(selections) == len(confidences)
+    assert not list(tree.iter(f"{P}Note"))
+    for selection in selections:
+        assert f"{confidences[selection.get('name')]:.4f}" in selection.findtext(f"{P}Description")
+
+
+def test_every_document_is_a_case_with_its_variables_and_the_year_a_number(project):
+    coding, tree, _ = project
+    variables = {v.get("guid"): (v.get("name"), v.get("typeOfVariable")) for v in tree.iter(f"{P}Variable")}
+    sources = {source.get("guid"): source for source in tree.iter(f"{P}TextSource")}
+    cases = list(tree.iter(f"{P}Case"))
+    assert len(cases) == len(sources) == len(coding.parts)
+    for case, document in zip(cases, coding.documents(), strict=True):
+        source = sources[case.find(f"{P}SourceRef").get("targetGUID")]
+        assert case.get("name") == source.get("name") == f"{document.id} {document.name}"
+        for element, prefix in ((case, "Case: "), (source, "")):
+            values = {}
+            for value in element.iter(f"{P}VariableValue"):
+                name, kind = variables[value[0].get("targetGUID")]
+                assert value[1].tag == f"{P}{kind}Value"
+                assert (kind == "Integer") == (name == prefix + "year")
+                values[name.removeprefix(prefix)] = value[1].text
+            assert values == {key: value for key, value in document.fields().items() if value}
+
+
+def test_the_first_user_is_the_person_who_codes_and_no_coding_is_theirs(project):
+    """QualCoder makes the first user its coder."""
+    users = {user.get("name"): user.get("guid") for user in project[1].iter(f"{P}User")}
+    person, machine = users
+    assert (person, machine.startswith("policy_bert")) == ("编码员 Coder", True)
+    assert {coding.get("creatingUser") for coding in project[1].iter(f"{P}Coding")} == {users[machine]}
+
+
+def test_codes_are_described_in_chinese_and_english_and_the_project_says_how_to_code(project):
+    coding, tree, _ = project
+    found = {code.get("name"): code.findtext(f"{P}Description") for code in tree.iter(f"{P}Code")}
+    for label in coding.scheme.labels:
+        for text in (label.chinese_definition, label.english, label.definition):
+            assert text in (found[label.name] or "")
+    assert "no policy instrument" in found["未编码"]
+    assert "盲编" in tree.findtext(f"{P}Description")
+    assert "Code blind" in tree.findtext(f"{P}Description")
 
 
 def test_identifiers_are_unique_and_the_same_in_every_run(project, tmp_path):
@@ -123,7 +161,7 @@ def test_the_codebook_is_valid_and_complete(tmp_path):
     tree = etree.parse(str(tmp_path / "codebook.qdc"))
     assert_valid(tree, "codebook.xsd")
     names = [code.get("name") for code in tree.iter(f"{C}Code")]
-    assert sorted(names) == sorted([*SCHEME.names, *(group.name for group in SCHEME.groups)])
+    assert sorted(names) == sorted([*SCHEME.names, "未编码", *(group.name for group in SCHEME.groups)])
 
 
 def test_guids_depend_on_every_part():

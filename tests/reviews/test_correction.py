@@ -72,6 +72,33 @@ def test_population_intervals_cover_the_shares_that_the_units_were_drawn_from():
     assert np.mean(covered) >= 0.93
 
 
+@pytest.mark.parametrize("documents", [3, 5, 10, 30])
+def test_population_intervals_cover_where_units_come_in_documents(documents):
+    rng = np.random.default_rng(documents)
+    shares = np.array([0.05, 0.1, 0.15, 0.3, 0.4])
+    covered = []
+    for _ in range(200):
+        place = np.repeat(np.arange(documents), rng.integers(20, 81, documents))
+        mixtures = rng.dirichlet(9 * shares, documents)
+        truth = np.array([rng.choice(5, p=mixtures[document]) for document in place])
+        predicted = np.where(rng.random(len(place)) < 0.25, rng.integers(0, 5, len(place)) // 2, truth)
+        reviewed = rng.choice(len(place), len(place) // 3, replace=False)
+        found = corrected_shares(predicted, reviewed, truth[reviewed], 5, documents=place)
+        covered.append([s.low <= true <= s.high for s, true in zip(found, shares, strict=True)])
+    assert np.mean(covered) >= 0.94
+    assert np.min(np.mean(covered, axis=0)) >= 0.92
+
+
+def test_one_document_tells_nothing_of_others_but_all_of_itself():
+    truth, predicted, _ = population(np.random.default_rng(2), 300)
+    arguments = predicted, np.arange(0, 300, 3), truth[::3], CLASSES
+    place = np.zeros(300, dtype=int)
+    assert all(np.isnan([s.low, s.high]).all() for s in corrected_shares(*arguments, documents=place))
+    assert corrected_shares(*arguments, documents=place, target="documents") == corrected_shares(
+        *arguments, target="documents"
+    )
+
+
 def test_corrected_share_is_the_classified_share_plus_the_mean_error_of_the_sample():
     rng = np.random.default_rng(5)
     truth, predicted, _ = population(rng, 500)

@@ -7,10 +7,11 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+import krippendorff
 import numpy as np
 import openpyxl
 import pytest
-from report_samples import SCHEME, make_coding
+from report_samples import SCHEME, make_coding, write_sheet
 from sklearn.metrics import cohen_kappa_score
 
 from policy_bert.command import run_command
@@ -36,28 +37,6 @@ def log(monkeypatch):
     logging.getLogger("policy_bert.review").removeHandler(handler)
 
 
-def write_sheet(
-    path: Path, rows: list[dict[str, object]], header=columns.CODING_COLUMNS, codebook: bool = True
-) -> Path:
-    """A workbook with the sheets that `review` reads, laid out as `analyze` does."""
-    book = openpyxl.Workbook()
-    book.active.title = columns.SHEET_CODING
-    book.active.append(list(header))
-    for row in rows:
-        book.active.append([row.get(title) for title in header])
-        for cell in book.active[book.active.max_row]:
-            cell.data_type = "s" if isinstance(cell.value, str) else cell.data_type  # text, never a formula
-    if codebook:
-        sheet = book.create_sheet(columns.SHEET_CODEBOOK)
-        sheet.append(["编号", "类别", "英文名称", columns.GROUP, "定义", "示例", "名称来源"])
-        sides = {group.id: group.name for group in SCHEME.groups}
-        for label in SCHEME.labels:
-            sheet.append([label.id, label.name, label.english, sides[label.group], label.definition, "", ""])
-        sheet.append([None, columns.UNCODED, "Not coded", "", "", "", ""])
-    book.save(path)
-    return path
-
-
 def simulate(seed: int = 0, units: int = 800, reviewed: int = 300, error: float = 0.1) -> list[dict[str, object]]:
     """Rows of a coding table: a classifier right in two of three units, reviewers of known error on a random part."""
     rng = np.random.default_rng(seed)
@@ -68,9 +47,9 @@ def simulate(seed: int = 0, units: int = 800, reviewed: int = 300, error: float 
     numbers = rng.permutation(units) / units
     return [
         {
-            columns.UNIT: f"01-1-1-{i}",
-            columns.DOCUMENT_ID: "01",
-            columns.DOCUMENT: "意见.docx",
+            columns.UNIT: f"{i % 8 + 1:02d}-1-1-{i}",
+            columns.DOCUMENT_ID: f"{i % 8 + 1:02d}",
+            columns.DOCUMENT: f"意见 {i % 8 + 1}.docx",
             columns.TEXT: f"第{i}项：推动数据共享。",
             columns.LABEL: NAMES[predicted[i]],
             columns.CONFIDENCE: float(confidence[i]),
@@ -100,9 +79,8 @@ def test_figures_equal_independent_implementations(tmp_path, capsys):
     assert found["reviewed_units"] == 300
     assert found["agreement"]["value"] == pytest.approx(np.mean(machine == human))
     assert found["kappa"]["value"] == pytest.approx(cohen_kappa_score(machine, human))
-    values = np.bincount(np.concatenate([machine, human]))
-    expected = 1 - (values * (values - 1)).sum() / (600 * 599)
-    assert found["alpha"]["value"] == pytest.approx(1 - np.mean(machine != human) / expected)
+    alpha = krippendorff.alpha(reliability_data=[machine, human], level_of_measurement="nominal")
+    assert found["alpha"]["value"] == pytest.approx(alpha)
     for part in found["classes"]:
         label = NAMES.index(part["label_name"])
         assert part["kappa"]["value"] == pytest.approx(cohen_kappa_score(machine == label, human == label))
@@ -280,7 +258,9 @@ def test_probabilities_in_the_sheet_are_used(tmp_path, capsys):
     found = run_json(capsys, write_sheet(tmp_path / "c.xlsx", rows, header))["shares"]
     predicted, reviewed, human = codes(rows)
     chances = np.array([rows[i][PROBABILITY] for i in reviewed])
-    expected = corrected_shares(predicted, reviewed, human, NONE + 1, probabilities=chances)
+    documents = np.arange(800) % 8
+    options = {"probabilities": chances, "documents": documents}
+    expected = corrected_shares(predicted, reviewed, human, NONE + 1, **options)
     assert found["design"] == "probabilities"
     assert [s["high"] for s in found["classes"]] == pytest.approx([s.high for s in expected])
     rows[int(reviewed[0])][PROBABILITY] = 0
@@ -440,20 +420,21 @@ def test_project_of_the_classifier_alone_has_no_human_codes(report, capsys):
     assert "expected codings of a person's" in capsys.readouterr().err
 
 
-def test_project_without_users_says_that_every_coding_counts(report, capsys, log):
-    folder, _ = report
-    project = recode(folder / "project.qdpx", [], users=False)
-    assert run_command(main, [str(folder / "coding.xlsx"), "--qda", str(project)]) == 0
-    assert "every coding counts as a person's" in log.getvalue()
-
-
 @pytest.mark.parametrize(
     ("members", "message"),
     [
         (None, "cannot be read"),
         ({"other.txt": "x"}, "found none"),
         ({"project.qde": "<Project"}, "cannot be read"),
-        ({"project.qde": '<!DOCTYPE p [<!ENTITY a "b">]><Project>&a;</Project>'}, "document type declaration"),
+        ({"project.qde": '<!DOCTYPE p [<!ENTITY a "b">]><Project>&a;</Project>'}, "实体声明"),
+        (
+            {
+                "project.qde": '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE p [<!ENTITY a "b">]><p>&a;</p>'.encode(
+                    "utf-16"
+                )
+            },
+            "实体声明",
+        ),
         ({"project.qde": "<Project/>"}, "none of its 0 texts"),
         ({"project.qde": '<Project><TextSource name="a" plainTextPath="internal://b.txt"/></Project>'}, "not in the"),
         (
@@ -480,13 +461,13 @@ def test_wrong_projects_end_in_one_line(tmp_path, capsys, members, message):
 def test_text_inside_the_project_file_is_read_and_huge_members_are_not(tmp_path, monkeypatch):
     from policy_bert.reviews import project as module
 
-    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", simulate(units=3, reviewed=3)))
+    sheet = read_coding_sheet(write_sheet(tmp_path / "c.xlsx", simulate(units=17, reviewed=3)[::8]))
     path = tmp_path / "p.qdpx"
     text = "".join(unit.text for unit in sheet.units)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(
             "a.qde",
-            '<Project><Code guid="1" name="资金投入"/><TextSource name="意见"><PlainTextContent>'
+            '<Project><Code guid="1" name="资金投入"/><TextSource name="意见 1"><PlainTextContent>'
             f'{text}</PlainTextContent><PlainTextSelection startPosition="0" endPosition="{len(text)}">'
             '<Coding><CodeRef targetGUID="1"/></Coding></PlainTextSelection></TextSource></Project>',
         )
