@@ -1,6 +1,7 @@
 """Figures: every chart as PNG at 300 dpi and SVG, its Chinese labels drawn; a missing glyph is an error."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -92,3 +93,22 @@ def test_classes_of_a_side_are_distinct_shades_of_its_colour():
     assert len(set(shades)) == len(SCHEME)
     for group in SCHEME.groups:
         assert shades[SCHEME.in_group(group.id)[0].id] == sides[group.id]
+
+
+def test_a_trend_names_whole_years_once_breaks_at_gaps_and_names_who_has_no_year(tmp_path):
+    made = build_tables(make_coding(tmp_path, documents=6))
+    years = ["1998", "1999", "2015", "2016", "", "不详"]
+    rows = [replace(row, fields={"year": year}) for row, year in zip(made.documents, years, strict=True)]
+    tables = replace(made, documents=tuple(rows))
+    with chinese_figures():
+        figure = figures._Charts(tables, "zh").trend()
+        figure.canvas.draw()
+        axes = figure.axes[0]
+        labels = [label.get_text() for label in axes.get_xticklabels() if label.get_text()]
+        line = axes.lines[0]
+    assert len(set(labels)) == len(labels) <= figures.MAX_TICKS + 1
+    assert all(label.isdigit() for label in labels)
+    assert list(axes.get_yticks()) == [0, 25, 50, 75, 100]
+    missing = [int(x) for x, y in zip(*line.get_data(), strict=True) if y != y]
+    assert missing == list(range(2000, 2015))
+    assert any("文件 5.docx、文件 6.docx" in text.get_text() for text in axes.texts)
