@@ -127,7 +127,7 @@ class _Charts:
         axes.set_yticks(range(0, 101, 25))
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         if missing := self.tables.without_year():
-            named = (", " if self.english else "、").join(self._text(name) for name in missing[:NAMED])
+            named = self._word("comma").join(self._text(name) for name in missing[:NAMED])
             named += self._word("and_more") if len(missing) > NAMED else ""
             note = self._word("without_year", len(missing), named)
             axes.text(0, -0.16, note, transform=axes.transAxes, fontsize=8, va="top", color="#555")

@@ -37,8 +37,8 @@ def describe_methods(coding: Coding, tables: Tables, today: datetime.date | None
     date = (today or datetime.date.today()).isoformat()
     chinese, english = (_facts(coding, tables, date, language) for language in ("zh", "en"))
     return Methods(
-        (*chinese, (f"{word('paragraph_text', 'zh')}（中文）", _chinese(coding, tables))),
-        (*english, (f"{word('paragraph_text', 'en')} (English)", _english(coding, tables))),
+        (*chinese, (f"{word('paragraph_text', 'zh')}（中文）", _paragraph(coding, tables, "zh"))),
+        (*english, (f"{word('paragraph_text', 'en')} (English)", _paragraph(coding, tables, "en"))),
     )
 
 
@@ -53,7 +53,7 @@ def _facts(coding: Coding, tables: Tables, date: str, language: str) -> list[tup
         (say("model"), coding.model),
         (say("digest"), coding.model_digest),
         (say("scheme"), say("scheme_size", scheme.name or "—", len(scheme), len(scheme.groups))),
-        (say("environment"), _environment("，" if language == "zh" else ", ")),
+        (say("environment"), _environment(say("comma"))),
         (say("day"), date),
         (say("unit"), say(coding.unit)),
         (say("least"), coding.rules.min_confidence),
@@ -68,7 +68,7 @@ def _facts(coding: Coding, tables: Tables, date: str, language: str) -> list[tup
         (say("interval_method"), say("interval_text")),
     ]
     if yearless and tables.has_years:
-        facts.append((say("yearless"), ("、" if language == "zh" else ", ").join(yearless)))
+        facts.append((say("yearless"), say("comma").join(yearless)))
     for copy in coding.duplicates:
         how = say("same_text_counted" if copy.counted else "same_text_left_out", copy.original)
         facts.append((say("same_text", f"{copy.id} {copy.name}"), how))
@@ -76,65 +76,34 @@ def _facts(coding: Coding, tables: Tables, date: str, language: str) -> list[tup
     return facts + [(say("note"), told_in(language, warning)) for warning in coding.warnings]
 
 
-def _chinese(coding: Coding, tables: Tables) -> str:
-    sides = "、".join(group.name for group in coding.scheme.groups)
-    scheme = f"{len(coding.scheme)} 类政策工具" + (f"（分属{sides}面向）" if sides else "")
-    total = tables.coded + tables.uncoded
-    shares = "、".join(
-        f"{share.name} {share.share:.1%}" + (f"（95% 区间 {_range(share)}）" if share.low is not None else "")
-        for share in tables.group_shares()
-    )
-    rules = coding.rules
-    return (
-        f"本研究以{word(coding.unit, 'zh')}为分析单元，用 policy_bert {__version__} 对 {len(tables.documents)} 份"
-        f"政策文档的 {total} 个单元进行自动编码，分类体系为{scheme}。标题、称谓、落款、立法依据、定义等单元由规则排除，"
-        f"模型（SHA-256 {coding.model_digest[:12]}）置信度低于 {rules.min_confidence:g} 的单元不予编码；"
-        f"最终编码 {tables.coded} 个单元，未编码 {tables.uncoded} 个。"
-        + (f"各面向占已编码单元的比例为：{shares}。" if shares and tables.coded else "")
-        + (
-            "区间按文档聚类校正（Wilson 计分区间，t 分布），未计入分类器误差；"
-            if _has_interval(tables)
-            else "只有一份文档有编码，无法给出文档间的区间；"
-        )
-        + f"报告信度前，应由人工复核随机抽取的 {tables.plan.sample} 个单元（误差 ±{tables.plan.margin:.1%}）。"
-    )
+def _paragraph(coding: Coding, tables: Tables, language: str) -> str:
+    english, plan = language == "en", tables.plan
+    groups = [(english and group.english) or group.name for group in coding.scheme.groups]
+    sides, comma = word("comma", language).join(groups), "; " if english else "、"
+    shares = comma.join(map(_told, groups, tables.group_shares(), [language] * len(groups)))
+    between = sum(row.coded > 0 for row in tables.documents) > 1
+    facts = {
+        "unit": word(coding.unit, language),
+        "version": __version__,
+        "documents": len(tables.documents),
+        "total": tables.coded + tables.uncoded,
+        "classes": len(coding.scheme),
+        "sides": word("paragraph_sides", language, sides) if sides else "",
+        "model": coding.model_digest[:12],
+        "least": f"{coding.rules.min_confidence:g}",
+        "coded": tables.coded,
+        "uncoded": tables.uncoded,
+        "shares": word("paragraph_shares", language, shares) if shares and tables.coded else "",
+        "intervals": word("paragraph_intervals" if between else "paragraph_one_document", language),
+        "sample": plan.sample,
+        "margin": f"{plan.margin:.1%}",
+    }
+    return word("paragraph_form", language).format(**facts)
 
 
-def _english(coding: Coding, tables: Tables) -> str:
-    groups = {group.name: group.english or group.name for group in coding.scheme.groups}
-    total = tables.coded + tables.uncoded
-    sides = f", grouped as {', '.join(groups.values())}" if groups else ""
-    shares = "; ".join(
-        f"{groups[share.name]} {share.share:.1%}"
-        + (f" (95 % interval {_range(share)})" if share.low is not None else "")
-        for share in tables.group_shares()
-    )
-    rules = coding.rules
-    return (
-        f"The unit of analysis was the {word(coding.unit, 'en')}. {total} units of {len(tables.documents)} policy "
-        f"documents were coded with policy_bert {__version__} by {len(coding.scheme)} classes of policy "
-        f"instruments{sides}. Titles, salutations, signatures, legal bases, definitions and the like were excluded by "
-        f"rule, and units for which the model (SHA-256 {coding.model_digest[:12]}) was less than "
-        f"{rules.min_confidence:g} confident were left uncoded: {tables.coded} units were coded, {tables.uncoded} were "
-        "not. "
-        + (f"Shares of the coded units: {shares}. " if shares and tables.coded else "")
-        + (
-            "Intervals are clustered by document (Wilson score intervals with quantiles of Student's t); they do not "
-            "include the classifier's error, "
-            if _has_interval(tables)
-            else "Only one document has coded units, so no interval between documents can be given; "
-        )
-        + f"so a random sample of {tables.plan.sample} units should be coded by hand before reliability is reported "
-        f"(margin ±{tables.plan.margin:.1%})."
-    )
-
-
-def _has_interval(tables: Tables) -> bool:
-    return sum(row.coded > 0 for row in tables.documents) > 1
-
-
-def _range(share: Share) -> str:
-    return f"{share.low:.1%}–{share.high:.1%}"
+def _told(name: str, share: Share, language: str) -> str:
+    bounds = () if share.low is None or share.high is None else (f"{share.low:.1%}–{share.high:.1%}",)
+    return f"{name} {share.share:.1%}" + (word("paragraph_range", language, *bounds) if bounds else "")
 
 
 def _environment(comma: str) -> str:
