@@ -37,6 +37,7 @@ class Segment:
         headings: The headings above it.
         part: 0 for the document itself, 1 … for what is attached to it.
         preamble: Whether it stands before the first numbered chapter or article of a numbered text.
+        articles: Whether its part is numbered by 条.
     """
 
     line: int
@@ -48,6 +49,7 @@ class Segment:
     headings: tuple[str, ...] = ()
     part: int = 0
     preamble: bool = False
+    articles: bool = False
     chapter: int = 0
     article: int = 0
     paragraph: int = 1
@@ -125,7 +127,12 @@ class _Numberer:
         if marker and marker.level == Level.ARTICLE and not self.has_articles:
             marker = None
         self._count(marker)
-        segment = replace(segment, marker=marker, preamble=self.is_numbered and not (self.chapter or self.article))
+        segment = replace(
+            segment,
+            marker=marker,
+            preamble=self.is_numbered and not (self.chapter or self.article),
+            articles=self.has_articles,
+        )
         if marker and marker.level <= self.article_level:
             self.path = [entry for entry in self.path if entry[0] < marker.level]
         if self._is_heading(index, marker):

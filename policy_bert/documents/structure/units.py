@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from policy_bert.documents.model import REASONS, Document, Unit, UnitKind, UnitSize
-from policy_bert.documents.structure.background import sentence_kind
+from policy_bert.documents.structure.background import section_kind, sentence_kind
+from policy_bert.documents.structure.course import Course
+from policy_bert.documents.structure.marks import find_marker
 from policy_bert.documents.structure.outline import Segment, outline
+from policy_bert.documents.structure.tables import Columns, cell_kind
 from policy_bert.text import split_sentences
 
 _GLOSSARY = re.compile(r"(?:下列|以下)?(?:用语|术语)的?(?:含义|定义)|下列用语")
-_SHORTEST_CELL = 8
+_ORDINAL = re.compile(
+    r"(?:第?[一二三四五六七八九十]{1,2}(?:是|要)|第[一二三四五六七八九十][，、]|其[一二三四][，、是]|——|[①-⑳])(?=\S)"
+)
+_NOTE = re.compile(
+    r"[（(【](?:责任|牵头|配合|参与|主办|完成)?[^（）()]{0,300}(?:单位|部门|时限|负责|参与|配合|牵头)[^（）()]{0,300}[）)】][。；]?"
+)
+_NO_TOPIC = re.compile(r"\d|应当|不得|可以|[：；“]$|[%％]")
+_LONGEST_TOPIC = 25
 _OWN_UNITS = ("heading", "title", "toc", "front_matter", "salutation", "signature", "attachment")
 
 
@@ -47,39 +57,82 @@ def cut_units(document: Document, unit: UnitSize = "sentence") -> list[Unit]:
 
 
 def _sentences(text: str) -> Iterator[_Sentence]:
+    course: Course | None = None
+    columns = Columns()
     glossary: tuple[int, int, int] | None = None
-    for segment in outline(text):
-        line = text[segment.start : segment.end]
+    segments = outline(text)
+    lines = [text[segment.start : segment.end] for segment in segments]
+    for index, (segment, line) in enumerate(zip(segments, lines, strict=True)):
+        if course is None or segment.part != segments[index - 1].part:
+            course = Course(
+                [line for s, line in zip(segments[index:], lines[index:], strict=True) if s.part == segment.part]
+            )
         place = (segment.part, segment.chapter, segment.article)
-        if _GLOSSARY.search(line) and segment.kind == "content":
+        body_start = segment.marker.length if segment.marker else 0
+        if _GLOSSARY.search(line[:200]) and segment.kind == "content":
             glossary = place
-        for start, end in _spans(line):
+        if segment.kind == "heading":
+            course.head(line[body_start:])
+        elif segment.run_in:
+            course.head(line[body_start : segment.run_in])
+        section = _section(segment.headings)
+        spans = list(_spans(line))
+        heads = columns.heads(line) if segment.kind == "content" else ()
+        for number, (start, end, cell) in enumerate(spans):
             kind = segment.kind
-            if kind == "content":
-                kind = _kind(segment, line, start, end)
+            body = line[max(start, min(body_start, end)) : end]
+            if kind != "content":
+                pass
+            elif end <= segment.run_in:
+                kind = "heading"
+            elif "\t" in line:
+                kind = cell_kind(body, heads[cell] if cell < len(heads) else "")
+            elif sum(character.isalpha() for character in body) < 2:
+                kind = "fragment"
+            elif not segment.articles and _is_topic(line, spans, number, body):
+                kind = "heading"
+                course.kind(body)
+            else:
+                told = None if segment.articles else course.kind(body)
+                kind = sentence_kind(body, section, segment.preamble, segment.articles)
+                if kind == "content" and told:
+                    kind = told
                 if kind == "content" and glossary == place and segment.article:
                     kind = "definition"
             yield _Sentence(segment.start + start, segment.start + end, kind, segment)
 
 
-def _spans(line: str) -> Iterator[tuple[int, int]]:
-    """The sentences of a line, cell by cell where it is a table's row."""
-    for cell in re.finditer(r"[^\t]+", line):
+def _section(headings: Sequence[str]) -> UnitKind | None:
+    """What the headings above say of all below them, the innermost that says something first."""
+    for heading in reversed(headings):
+        marker = find_marker(heading)
+        if kind := section_kind(heading[marker.length :] if marker else heading):
+            return kind
+    return None
+
+
+def _spans(line: str) -> Iterator[tuple[int, int, int]]:
+    """The sentences of a line, cell by cell where it is a table's row, with the number of the cell."""
+    for number, cell in enumerate(re.finditer(r"[^\t]*(?:\t|$)", line)):
         for span in split_sentences(cell.group()):
-            yield cell.start() + span.start, cell.start() + span.end
+            yield cell.start() + span.start, cell.start() + span.end, number
 
 
-def _kind(segment: Segment, line: str, start: int, end: int) -> UnitKind:
-    if end <= segment.run_in:
-        return "heading"
-    marker_end = segment.marker.length if segment.marker else 0
-    body = line[max(start, min(marker_end, end)) : end]
-    letters = sum(character.isalpha() for character in body)
-    if "\t" in line and (letters < _SHORTEST_CELL or not re.search(r"[\u3400-\u9fff]", body)):
-        return "table"
-    if letters < 2:
-        return "fragment"
-    return sentence_kind(body, segment.headings, segment.preamble)
+def _is_topic(line: str, spans: Sequence[tuple[int, int, int]], number: int, body: str) -> bool:
+    """Whether a sentence names the topic of what follows it in its paragraph: 加强人才培养。 before 引进……。建设……。"""
+    ordinal = _ORDINAL.match(body)
+    if number and not ordinal and not _NOTE.fullmatch(line[slice(*spans[number - 1][:2])]):
+        return False
+    name = body[ordinal.end() :] if ordinal else body
+    if len(name) > _LONGEST_TOPIC or not name.endswith("。") or _NO_TOPIC.search(name):
+        return False
+    if number + 1 >= len(spans):
+        return False
+    following = line[spans[number + 1][0] : spans[number + 1][1]]
+    rest = line[spans[number][1] :].strip()
+    return (
+        len(rest) >= max(12, len(name)) and not (ordinal and _ORDINAL.match(following)) and not _NOTE.match(following)
+    )
 
 
 def _articles(sentences: list[_Sentence]) -> Iterator[list[_Sentence]]:

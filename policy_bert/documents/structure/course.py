@@ -1,0 +1,134 @@
+"""The course of a text that tells before it plans: work reports, replies to proposals, questions and answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from policy_bert.documents.model import UnitKind
+from policy_bert.documents.structure.background import section_kind
+from policy_bert.documents.structure.marks import find_marker
+
+Genre = Literal["report", "reply", "interview"]
+
+_GENRES: tuple[tuple[Genre, re.Pattern[str]], ...] = (
+    ("interview", re.compile(r"答记者问|(?:政策|文件)?解读(?:[（(].{1,20}[）)])?$|^解读|一图读懂|政策问答|问答$")),
+    (
+        "report",
+        re.compile(
+            r"工作报告|工作总结|执行情况(?:和|与|及).{0,60}(?:草案|计划).{0,12}报告|^(?:现在，?)?(?:我)?.{0,6}代表.{2,20}(?:政府|国务院|委员会).{0,6}向(?:大会|各位代表).{0,40}报告"
+        ),
+    ),
+    (
+        "reply",
+        re.compile(
+            r"(?:的)?(?:答复|复函|回复)(?:意见|函)?(?:[（(].{1,20}[）)])?$|收悉.{0,30}(?:答复|函复|回复)|(?:答复|函复|回复)如下[：:]?$"
+        ),
+    ),
+)
+_QUESTION = re.compile(r"^(?:记者|问题?|Q)\s*\d{0,2}\s*[：:、.]|^问[：:]?\S|[？?]$")
+_ASKED_OF_BACKGROUND = re.compile(
+    r"背景|意义|考虑|总体思路|过程|原则|亮点|特点|定位|适用范围|什么是|区别|关系|为什么|为何|目的|依据|理解|成效|进展|现状|基础|情况如何"
+)
+_FUTURE = r"下一?步|今后|接下来|下一?阶段|未来[一二三四五几]年|“?十[四五六七]五”?(?:时期|期间)|新的一年"
+_PLAN_NAME = re.compile(
+    rf"^(?:(?:今|明|(?P<year>20\d\d))年|{_FUTURE}|本届|后\S年)\S{{0,24}}(?:工作|任务|安排|目标|要求|重点|思路|举措|打算|部署|计划|建议|发展|措施|建设)"
+    r"|^(?:总体|基本)(?:要求|思路)|^主要(?:预期)?目标|^(?:重点|主要)(?:工作|任务)|^(?:工作|有关)?(?:安排|打算|计划|建议|措施)|^进一步"
+    r"|^(?:实现|推动|加快|全面|坚持|努力|扎实|聚焦|奋力|切实)\S{2,30}(?:今|明|(?P<later>20\d\d))年"
+)
+_PLAN_OPENING = re.compile(
+    rf"^(?:各位代表[！，：])?(?:(?:(?:今|新的一|(?P<year>20\d\d))年|“十[四五六七]五”时期|今后五年)[，,]?(?:是|也是|我们(?:要|将)|要|将|政府工作|经济社会发展|全[省市县国区](?:经济|上下要)))"
+    rf"|^(?:各位代表[！，：])?(?:{_FUTURE})[，,]?(?:我们|我[局委市厅办部省会区县]|将|要|全[省市县])"
+    r"|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
+)
+_INTENDS = re.compile(
+    r"^(?:[一二三四五六七八九十]是|第[一二三四五六七八九]，)?(?:要|必须|我们(?:要|将|必须)|继续|下一步|今后)|[，；]要|必须(?!的)|应当|不得"
+    r"|(?<![即必])将(?:继续|进一步|着力|会同|积极|加大|加强|加快|按照|统筹|大力|坚持|全力|努力|重点|不断|组织|持续|以|在|结合|推动|认真|抓)|拟(?:研究|制定|出台|采取|在|于|对)"
+)
+_RUN = 4
+
+
+class Course:
+    """Whether the text, as it is followed sentence by sentence, still tells of what has been or has come to its plans.
+
+    Reports and replies begin with what was done; a heading or an opening that names what is to come (今年政府工作的总体要求,
+    下一步, a year after the one reported) ends it, a heading that looks back begins it again. In questions and answers
+    each question decides. Other texts have no course.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.genre = _genre(lines)
+        self.tells = self.genre is not None
+        self.reported_year = 0
+        self._intending = 0
+        if self.genre == "report":
+            titled = re.search(
+                r"(20\d\d)年", next((line for line in lines[:3] if "报告" in line and len(line) < 60), "")
+            )
+            self.reported_year = int(titled.group(1)) - 1 if titled else 0
+
+    def head(self, heading: str) -> None:
+        """Take note of a heading (without its numbering)."""
+        if self.genre is None:
+            return
+        if self.genre == "interview":
+            if is_question(heading):
+                self.tells = _ASKED_OF_BACKGROUND.search(heading) is not None
+            else:
+                self.tells = self.tells and section_kind(heading) is not None
+        elif section_kind(heading) == "background" and not self._is_ahead(_PLAN_NAME.search(heading)):
+            self.tells, self._intending = True, 0
+        elif (match := _PLAN_NAME.search(heading)) and self._is_ahead(match):
+            self.tells = False
+
+    def kind(self, sentence: str) -> UnitKind | None:
+        """`background` for a sentence of the telling part; None where the sentence itself must decide."""
+        if self.genre is None:
+            return None
+        if self.genre == "interview":
+            if is_question(sentence):
+                self.head(sentence)
+                return "heading"
+            return "background" if self.tells else None
+        if self.genre == "report" and not self.reported_year and (year := re.search(r"(20\d\d)年", sentence)):
+            self.reported_year = int(year.group(1))
+        if not self.tells:
+            return None
+        if self._is_ahead(_PLAN_OPENING.search(sentence[:200])):
+            self.tells = False
+            return None
+        if not _INTENDS.search(sentence[:400]):
+            self._intending = 0
+            return "background"
+        self._intending += 1
+        if self._intending >= _RUN:
+            self.tells = False
+        return None
+
+    def _is_ahead(self, match: re.Match[str] | None) -> bool:
+        if match is None:
+            return False
+        year = next((int(text) for text in match.groupdict().values() if text), 0)
+        return not year or year > self.reported_year
+
+
+def is_question(text: str) -> bool:
+    """Whether a line or sentence is a question put to whom an interview is with."""
+    marker = find_marker(text)
+    body = text[marker.length :] if marker else text
+    return len(text) < 200 and _QUESTION.search(body.strip()) is not None
+
+
+def _genre(lines: Sequence[str]) -> Genre | None:
+    for line in lines[:6]:
+        if len(line) > 200:
+            continue
+        for genre, pattern in _GENRES:
+            if pattern.search(line.strip()):
+                return genre
+    if sum(line.startswith("各位代表") for line in lines) >= 2:
+        return "report"
+    if sum(is_question(line) for line in lines[:80] if len(line) < 100) >= 3:
+        return "interview"
+    return None
