@@ -61,6 +61,10 @@ _SECTIONS: tuple[_Rule, ...] = (
         r"^(?:主要|基本|工作|总体|建设|发展|编制|实施|指导|遵循(?:的)?|坚持(?:的)?|设计|规划)?(?:基本)?(?:原则|理念)(?!上)",
         r"^(?:总体|基本|工作|发展)(?:思路|方针)",
     ),
+    _section(
+        "content",
+        r"(?:目标|任务|部署|措施|举措|保障|工程|行动|重点|政策|安排|布局)(?:[和与及、]\S{1,6})?$",
+    ),
 )
 # Words that break a section's spell: what they govern is ordered here and now.
 _BREAKS: dict[UnitKind, re.Pattern[str]] = {
@@ -137,12 +141,15 @@ _ORDERS = re.compile(
     r"应当|应该|必须|不得|严禁|需要?(?:加快|加强|进一步|着力)|(?:^|[，,；])(?:要|需|将|拟|须)|我们(?:要|将)|力争|到20\d\d年|下一步"
 )
 _DEFICIENCY = re.compile(
-    r"(?:亟待|有待|尚未|仍然?存在|还存在|仍有待|还不|仍不|尚不|不(?:够|高|强|足|充分|平衡|协调|完善|健全|到位|适应))[^，。；]{0,12}[，,；;。]|(?:薄弱|滞后|偏弱|偏低|偏少|落后|缺失|匮乏|凸显|严峻)[，,；;。]"
+    r"(?:亟待|有待|尚未|仍然?存在|还存在|仍有待|还不|仍不|尚不|不(?:够|高|强|足|充分|平衡|协调|完善|健全|到位|适应)(?=[^于过]))[^，。；]{0,12}(?<!的)[，,；;。]|(?:薄弱|滞后|偏弱|偏低|偏少|落后|缺失|匮乏|凸显|严峻)[，,；;。]"
 )
 _SIGNIFICANCE = re.compile(
     r"^[^，。；]{2,40}(?:是|作为)[^。]{2,120}的?(?:重要|关键|必然|内在|有力|迫切|战略|核心|根本|主要|基本|客观|有效)(?:性)?[\u4e00-\u9fff]{0,6}"
     r"(?:举措|途径|抓手|要求|支撑|内容|基础|力量|方式|方面|保障|选择|环节|手段|引擎|动力|机遇|载体|力量|时期|阶段|标志|体现|资源|要素|路径|产业|组成部分)[，。；]"
     r"|(?:具有|有着)[^，。]{0,20}意义[。，；]|(?:今年|20\d\d年|“十[三四五六]五”时期)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|[一关]键?年|年|时期|阶段)[，,。；]"
+)
+_ATTITUDE = re.compile(
+    r"(?:高度重视|提高政治站位|充分认识|统一思想|提高认识|切实增强)(?!.*(?:建立|制定|健全|明确|纳入|加大|安排|成立|设立|出台))"
 )
 _SLOGAN = re.compile(
     r"^(?:各位代表|同志们|朋友们|委员们|各位委员)[！!：:，,]?$|^让我们|表示(?:最?\S{0,3}[诚衷崇真]\S{1,4})?的?(?:感谢|敬意|问候|祝愿|慰问)|(?:不懈|团结|接续|努力|共同|继续)?(?:奋斗|努力|拼搏)[！!]$"
@@ -185,18 +192,24 @@ def sentence_kind(
         return "legal_basis"
     if _DEFINITION.search(sentence) and re.search(r"指|称|用语|术语|^[［\[]", sentence):
         return "definition"
-    if section and not (articles and section == "principle") and not _BREAKS[section].search(sentence):
+    if (
+        section not in (None, "content")
+        and not (articles and section == "principle")
+        and not _BREAKS[section].search(sentence)
+    ):
         return section
     if articles:
         return "content"
     if _SLOGAN.search(sentence):
         return "background"
-    if _GUIDANCE.search(sentence):
+    if _GUIDANCE.search(sentence) or _ATTITUDE.search(sentence):
         return "principle"
     if _DESCRIBES.search(sentence) and not _ORDERS.search(sentence):
         return "definition" if not sentence.startswith("《") else "background"
     if _PAST.match(sentence) and _narrates(sentence, preamble):
         return "background"
+    if re.search(r"^(?:今年|20\d\d年)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|关键年|一年)[，,。；]", sentence):
+        return "background" if not re.search(r"[，；]要|我们[要将]", sentence) else "content"
     if (_DEFICIENCY.search(sentence) or _SIGNIFICANCE.search(sentence)) and not _ORDERS.search(sentence):
         return "background"
     return "content"

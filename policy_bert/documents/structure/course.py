@@ -9,6 +9,7 @@ from typing import Literal
 from policy_bert.documents.model import UnitKind
 from policy_bert.documents.structure.background import section_kind
 from policy_bert.documents.structure.marks import find_marker
+from policy_bert.documents.structure.numerals import parse_numeral
 
 Genre = Literal["report", "reply", "interview"]
 
@@ -31,20 +32,25 @@ _QUESTION = re.compile(r"^(?:记者|问题?|Q)\s*\d{0,2}\s*[：:、.]|^问[：:]
 _ASKED_OF_BACKGROUND = re.compile(
     r"背景|意义|考虑|总体思路|过程|原则|亮点|特点|定位|适用范围|什么是|区别|关系|为什么|为何|目的|依据|理解|成效|进展|现状|基础|情况如何"
 )
-_FUTURE = r"下一?步|今后|接下来|下一?阶段|未来[一二三四五几]年|“?十[四五六七]五”?(?:时期|期间)|新的一年"
+_FIVE_YEARS = r"“?十(?P<plan>[一二三四五六七])五”?(?:时期|期间|规划|计划)"
+_FUTURE = r"下一?步|今后|接下来|下一?阶段|未来[一二三四五几]年|新的一年"
 _PLAN_NAME = re.compile(
-    rf"^(?:(?:今|明|(?P<year>20\d\d))年|{_FUTURE}|本届|后\S年)\S{{0,24}}(?:工作|任务|安排|目标|要求|重点|思路|举措|打算|部署|计划|建议|发展|措施|建设)"
+    rf"^(?:(?:今|明|(?P<year>20\d\d))年|{_FIVE_YEARS}|{_FUTURE}|本届|后\S年)\S{{0,24}}(?:工作|任务|安排|目标|要求|重点|思路|举措|打算|部署|计划|建议|发展|措施|建设)"
     r"|^(?:总体|基本)(?:要求|思路)|^主要(?:预期)?目标|^(?:重点|主要)(?:工作|任务)|^(?:工作|有关)?(?:安排|打算|计划|建议|措施)|^进一步"
     r"|^(?:实现|推动|加快|全面|坚持|努力|扎实|聚焦|奋力|切实)\S{2,30}(?:今|明|(?P<later>20\d\d))年"
 )
 _PLAN_OPENING = re.compile(
-    rf"^(?:各位代表[！，：])?(?:(?:(?:今|新的一|(?P<year>20\d\d))年|“十[四五六七]五”时期|今后五年)[，,]?(?:是|也是|我们(?:要|将)|要|将|政府工作|经济社会发展|全[省市县国区](?:经济|上下要)))"
+    rf"^(?:各位代表[！，：])?(?:(?:(?:今|新的一|(?P<year>20\d\d))年|{_FIVE_YEARS}|今后五年)[，,]?(?:是|也是|我们(?:要|将)|要|将|政府工作|经济社会发展|全[省市县国区](?:经济|上下要)))"
     rf"|^(?:各位代表[！，：])?(?:{_FUTURE})[，,]?(?:我们|我[局委市厅办部省会区县]|将|要|全[省市县])"
     r"|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
 )
 _INTENDS = re.compile(
     r"^(?:[一二三四五六七八九十]是|第[一二三四五六七八九]，)?(?:要|必须|我们(?:要|将|必须)|继续|下一步|今后)|[，；]要|必须(?!的)|应当|不得"
     r"|(?<![即必])将(?:继续|进一步|着力|会同|积极|加大|加强|加快|按照|统筹|大力|坚持|全力|努力|重点|不断|组织|持续|以|在|结合|推动|认真|抓)|拟(?:研究|制定|出台|采取|在|于|对)"
+)
+_CLOSES = re.compile(r"让我们(?:更加)?紧密|(?:奋斗|努力|前进|贡献|篇章)[！!]$")
+_FOOTNOTE = re.compile(
+    r"^(?:[［\[〔【]\d{1,3}[］\]〕】]|注?\d{1,3}[.．、](?=[^。]{2,20}[：:])|附[件录]?[：:]?\s*(?:名词|有关))"
 )
 _RUN = 4
 
@@ -62,6 +68,7 @@ class Course:
         self.tells = self.genre is not None
         self.reported_year = 0
         self._intending = 0
+        self._closed = False
         if self.genre == "report":
             titled = re.search(
                 r"(20\d\d)年", next((line for line in lines[:3] if "报告" in line and len(line) < 60), "")
@@ -70,6 +77,7 @@ class Course:
 
     def head(self, heading: str) -> None:
         """Take note of a heading (without its numbering)."""
+        self._closed = False
         if self.genre is None:
             return
         if self.genre == "interview":
@@ -91,6 +99,11 @@ class Course:
                 self.head(sentence)
                 return "heading"
             return "background" if self.tells else None
+        if self._closed or _FOOTNOTE.match(sentence):
+            return "definition"
+        if self.genre == "report" and _CLOSES.search(sentence[-200:]):
+            self._closed = not self.tells
+            return "background"
         if self.genre == "report" and not self.reported_year and (year := re.search(r"(20\d\d)年", sentence)):
             self.reported_year = int(year.group(1))
         if not self.tells:
@@ -107,10 +120,14 @@ class Course:
         return None
 
     def _is_ahead(self, match: re.Match[str] | None) -> bool:
+        """Whether what names a time names one after the year that is reported, or none."""
         if match is None:
             return False
-        year = next((int(text) for text in match.groupdict().values() if text), 0)
-        return not year or year > self.reported_year
+        found = {name: text for name, text in match.groupdict().items() if text}
+        if plan := found.pop("plan", None):
+            # The last year of a five-year plan: 2020 for the thirteenth.
+            return 1955 + 5 * (10 + parse_numeral(plan)) > self.reported_year
+        return not found or int(found.popitem()[1]) > self.reported_year
 
 
 def is_question(text: str) -> bool:

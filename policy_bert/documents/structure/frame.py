@@ -126,7 +126,8 @@ def _mark_foot(lines: Sequence[str], kinds: list[UnitKind], body: int) -> None:
     last = len(lines) - 1
     dated = next((i for i in range(last, max(body, last - 12), -1) if is_date_line(lines[i])), None)
     if dated is not None:
-        _mark(kinds, range(dated, last + 1), "signature", body)
+        after = next((i for i in range(dated + 1, last + 1) if _is_text(lines[i])), last + 1)
+        _mark(kinds, range(dated, after), "signature", body)
         end = dated - 1
     else:
         end = last
@@ -145,6 +146,12 @@ def _mark_foot(lines: Sequence[str], kinds: list[UnitKind], body: int) -> None:
             else:
                 kinds[index] = "attachment"
             return
+
+
+def _is_text(line: str) -> bool:
+    """Whether a line after the date is text again: it is numbered, or a sentence that says nothing of the paper itself."""
+    line = line.strip()
+    return not AFTERWARDS.search(line) and (find_marker(line) is not None or line.endswith(("。", "；")))
 
 
 def _mark(kinds: list[UnitKind], indices: range, kind: UnitKind, body: int) -> None:

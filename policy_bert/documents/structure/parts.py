@@ -44,7 +44,10 @@ def part_starts(lines: Sequence[str]) -> list[int]:
             start = _head_start(lines, index, starts[-1])
         elif index:
             stated = ATTACHMENT.match(line.strip()) and not announces_list(lines, index)
-            attached = remaining + len(line) >= _SHORTEST_PART and _follows_signature(lines, index)
+            long = remaining + len(line) >= _SHORTEST_PART or any(
+                find_marker(text) for text in lines[index : index + 3]
+            )
+            attached = long and _follows_signature(lines, index)
             start = index if stated or attached else None
         if start is not None and start > starts[-1]:
             starts.append(start)

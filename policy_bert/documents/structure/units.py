@@ -89,14 +89,13 @@ def _sentences(text: str) -> Iterator[_Sentence]:
                 kind = cell_kind(body, heads[cell] if cell < len(heads) else "")
             elif sum(character.isalpha() for character in body) < 2:
                 kind = "fragment"
-            elif not segment.articles and _is_topic(line, spans, number, body):
-                kind = "heading"
-                course.kind(body)
             else:
                 told = None if segment.articles else course.kind(body)
                 kind = sentence_kind(body, section, segment.preamble, segment.articles)
                 if kind == "content" and told:
                     kind = told
+                elif kind == "content" and not segment.articles and _is_topic(line, spans, number, body):
+                    kind = "heading"
                 if kind == "content" and glossary == place and segment.article:
                     kind = "definition"
             yield _Sentence(segment.start + start, segment.start + end, kind, segment)
