@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policy_bert.documents.metadata import BODY_NAME
 from policy_bert.documents.model import UnitKind
 
 # A rule reads this much of a sentence's beginning and as much of its end, so no text can make it slow.
@@ -37,7 +36,8 @@ _SECTIONS: tuple[_Rule, ...] = (
     _section(
         "formal",
         r"^(?:联系|咨询|报名|缴费|投诉)(?:方式|电话|地址|人|渠道|时间)",
-        r"^(?:申报|报送|提交|受理|填报|办理|报名|推荐|申请|材料|服务与)\S{0,4}(?:时间|地点|方式|流程|程序|时限|途径|渠道|期限|材料|咨询|须知|说明|要求|报送|清单)$",
+        r"^(?:申报|报送|提交|受理|填报|办理|报名|推荐|申请|材料|服务与)\S{0,4}(?:时间|地点|方式|流程|程序|时限|途径|渠道|期限|材料|咨询|须知|说明|报送|清单)$",
+        r"^(?:报送|提交|填报|材料|申报材料|推荐材料)\S{0,4}要求$",
         r"^(?:填表|填写|编制|使用|文本)(?:说明|须知|要求)$",
         r"^(?:组织推荐[及和与]报送|在线填报|时间安排|其他说明|有效期限?|施行日期|解释权?|服务与咨询|咨询方式|参会回执)",
     ),
@@ -63,7 +63,7 @@ _SECTIONS: tuple[_Rule, ...] = (
     ),
     _section(
         "content",
-        r"(?:目标|任务|部署|措施|举措|保障|工程|行动|重点|政策|安排|布局)(?:[和与及、]\S{1,6})?$",
+        r"(?:目标|任务|部署|措施|举措|保障|工程|行动|重点|政策|安排|布局|条件|资格|对象|范围)(?:[和与及、]\S{1,6})?$",
     ),
 )
 # Words that break a section's spell: what they govern is ordered here and now.
@@ -74,6 +74,10 @@ _BREAKS: dict[UnitKind, re.Pattern[str]] = {
     "formal": re.compile(r"不得|严禁|奖励|补助|补贴|资助|处罚|支持|鼓励"),
 }
 
+_AGENCY = re.compile(
+    r"(?:政府|办公厅|办公室|委员会|[改信建管教健资国网康编革]委|[省市县区州]委|部门|[务政设化法通源境业安展输防查商教科研宣组统]部|[\u4e00-\u9fff]{2}[局厅署]|中心|银行|集团|公司|大学"
+    r"|学院|法院|检察院|协会|[数信大]办|管委会|领导小组)$"
+)
 _AGENCY_LIST = re.compile(r"^[\u4e00-\u9fff（）()、，,；;/\s]+$")
 _POST = (
     r"(?:主任|局长|厅长|部长|书记|院长|主席|会长|总经理|董事长|校长|[省市县区州]长|秘书长|司长|处长|行长|署长|总监|组长|副职|专员|调研员|巡视员|负责人|成员|理事长"
@@ -141,7 +145,7 @@ _ORDERS = re.compile(
     r"应当|应该|必须|不得|严禁|需要?(?:加快|加强|进一步|着力)|(?:^|[，,；])(?:要|需|将|拟|须)|我们(?:要|将)|力争|到20\d\d年|下一步"
 )
 _DEFICIENCY = re.compile(
-    r"(?:亟待|有待|尚未|仍然?存在|还存在|仍有待|还不|仍不|尚不|不(?:够|高|强|足|充分|平衡|协调|完善|健全|到位|适应)(?=[^于过]))[^，。；]{0,12}(?<!的)[，,；;。]|(?:薄弱|滞后|偏弱|偏低|偏少|落后|缺失|匮乏|凸显|严峻)[，,；;。]"
+    r"(?:亟待|有待|尚未|仍然?存在|还存在|仍有待|还不|仍不|尚不|不(?:够|高|强|足|充分|平衡|协调|完善|健全|到位|适应)(?=[^于过]))[^，。；的]{0,12}[，,；;。]|(?:薄弱|滞后|偏弱|偏低|偏少|落后|缺失|匮乏|凸显|严峻)[，,；;。]"
 )
 _SIGNIFICANCE = re.compile(
     r"^[^，。；]{2,40}(?:是|作为)[^。]{2,120}的?(?:重要|关键|必然|内在|有力|迫切|战略|核心|根本|主要|基本|客观|有效)(?:性)?[\u4e00-\u9fff]{0,6}"
@@ -149,14 +153,14 @@ _SIGNIFICANCE = re.compile(
     r"|(?:具有|有着)[^，。]{0,20}意义[。，；]|(?:今年|20\d\d年|“十[三四五六]五”时期)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|[一关]键?年|年|时期|阶段)[，,。；]"
 )
 _ATTITUDE = re.compile(
-    r"(?:高度重视|提高政治站位|充分认识|统一思想|提高认识|切实增强)(?!.*(?:建立|制定|健全|明确|纳入|加大|安排|成立|设立|出台))"
+    r"(?:高度重视|提高政治站位|充分认识|统一思想|提高认识|切实增强)(?!.*(?:建立|制定|健全|明确|纳入|加大|安排|成立|设立|出台|严格|履行|监督|考核|检查|推动|推进|打造|培育|持续|加快|开展))"
 )
 _SLOGAN = re.compile(
     r"^(?:各位代表|同志们|朋友们|委员们|各位委员)[！!：:，,]?$|^让我们|表示(?:最?\S{0,3}[诚衷崇真]\S{1,4})?的?(?:感谢|敬意|问候|祝愿|慰问)|(?:不懈|团结|接续|努力|共同|继续)?(?:奋斗|努力|拼搏)[！!]$"
     r"|(?:新的更大|更大|应有的?)(?:的)?贡献[！!]|[！!]$"
 )
 _GUIDANCE = re.compile(
-    r"^(?:[^，。]{0,14}(?:指导思想|总体要求|总体思路|总的要求|基本思路)(?:是|：))?(?:坚持|必须坚持|要)?(?:以习近平|以邓小平|以毛泽东|以马克思|以[^，。]{0,30}(?:思想|理论|精神)(?:和[^，。]{2,30})?为指导|高举|全面贯彻(?:落实)?(?:党的|习近平)|深入(?:学习)?贯彻(?:落实)?(?:党的|习近平)|贯彻(?:落实)?党的|坚持党的(?:全面)?领导|牢固树立)"
+    r"^(?:[^，。]{0,14}(?:指导思想|总体要求|总体思路|总的要求|基本思路)(?:是|：))?(?:坚持|必须坚持|要)?(?:以习近平|以邓小平|以毛泽东|以马克思|以[^，。]{0,30}(?:思想|理论|精神)(?:和[^，。]{2,30})?为指导|高举|全面贯彻(?:落实)?(?:党的|习近平)|深入(?:学习)?贯彻(?:落实)?(?:党的|习近平)|贯彻(?:落实)?党的|坚持党的(?:全面)?领导)"
 )
 
 
@@ -184,12 +188,12 @@ def sentence_kind(
     sentence = sentence.strip()
     if len(sentence) > 2 * _READ:
         sentence = sentence[:_READ] + "…" + sentence[-_READ:]
-    if _is_fragment(sentence):
+    if _is_fragment(sentence, articles):
         return "fragment"
-    if _FORMAL.search(sentence) and not (articles and re.search(r"不得|处|应当", sentence)):
-        return "formal"
     if _LEGAL_BASIS.search(sentence):
         return "legal_basis"
+    if _FORMAL.search(sentence) and not (articles and re.search(r"不得|处|应当", sentence)):
+        return "formal"
     if _DEFINITION.search(sentence) and re.search(r"指|称|用语|术语|^[［\[]", sentence):
         return "definition"
     if (
@@ -221,10 +225,10 @@ def _narrates(sentence: str, preamble: bool) -> bool:
     return _NARRATES.search(sentence) is not None and not _ORDERS.search(sentence)
 
 
-def _is_fragment(sentence: str) -> bool:
-    if _FRAGMENT.search(sentence):
+def _is_fragment(sentence: str, articles: bool) -> bool:
+    if not articles and _FRAGMENT.search(sentence):
         return True
-    if "。" in sentence or not _AGENCY_LIST.match(sentence):
+    if articles or sentence.endswith("；") or not _AGENCY_LIST.match(sentence):
         return False
     names = [name for name in re.split(r"[、，,；;/\s]+|（[^（）]*）", sentence) if name]
-    return bool(names) and all(len(name) <= 20 and BODY_NAME.search(name) for name in names)
+    return bool(names) and all(len(name) <= 16 and _AGENCY.search(name) for name in names)

@@ -18,7 +18,7 @@ _GENRES: tuple[tuple[Genre, re.Pattern[str]], ...] = (
     (
         "report",
         re.compile(
-            r"工作报告|工作总结|执行情况(?:和|与|及).{0,60}(?:草案|计划).{0,12}报告|^(?:现在，?)?(?:我)?.{0,6}代表.{2,20}(?:政府|国务院|委员会).{0,6}向(?:大会|各位代表).{0,40}报告"
+            r"工作(?:报告|总结)(?:[（(].{1,20}[）)])?$|执行情况(?:和|与|及).{0,60}(?:草案|计划).{0,12}报告|^(?:现在，?)?(?:我)?.{0,6}代表.{2,20}(?:政府|国务院|委员会).{0,6}向(?:大会|各位代表).{0,40}报告"
         ),
     ),
     (
@@ -41,16 +41,19 @@ _PLAN_NAME = re.compile(
 )
 _PLAN_OPENING = re.compile(
     rf"^(?:各位代表[！，：])?(?:(?:(?:今|新的一|(?P<year>20\d\d))年|{_FIVE_YEARS}|今后五年)[，,]?(?:是|也是|我们(?:要|将)|要|将|政府工作|经济社会发展|全[省市县国区](?:经济|上下要)))"
-    rf"|^(?:各位代表[！，：])?(?:{_FUTURE})[，,]?(?:我们|我[局委市厅办部省会区县]|将|要|全[省市县])"
+    rf"|[，在]?今后\S{{1,5}}年[，内]|^(?:各位代表[！，：])?(?:{_FUTURE})[，,]?(?:我们|我[局委市厅办部省会区县]|将|要|全[省市县])"
     r"|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
 )
 _INTENDS = re.compile(
     r"^(?:[一二三四五六七八九十]是|第[一二三四五六七八九]，)?(?:要|必须|我们(?:要|将|必须)|继续|下一步|今后)|[，；]要|必须(?!的)|应当|不得"
-    r"|(?<![即必])将(?:继续|进一步|着力|会同|积极|加大|加强|加快|按照|统筹|大力|坚持|全力|努力|重点|不断|组织|持续|以|在|结合|推动|认真|抓)|拟(?:研究|制定|出台|采取|在|于|对)"
+    r"|(?<![即必])将(?:继续|进一步|着力|会同|积极|加大|加强|加快|按照|统筹|大力|坚持|全力|努力|重点|不断|组织|持续|以|在|结合|推动|认真|抓)|拟(?:研究|制定|出台|采取|在|于|对)|力争|[到至]20\d\d年"
 )
 _CLOSES = re.compile(r"让我们(?:更加)?紧密|(?:奋斗|努力|前进|贡献|篇章)[！!]$")
 _FOOTNOTE = re.compile(
     r"^(?:[［\[〔【]\d{1,3}[］\]〕】]|注?\d{1,3}[.．、](?=[^。]{2,20}[：:])|附[件录]?[：:]?\s*(?:名词|有关))"
+)
+_PAST_TENSE = re.compile(
+    r"[\u4e00-\u9fff]了|已[经于在成建形完]?|累计|达到?\d|目前|取得|近年来|去年|以来|20\d\d年[^，。]{0,6}(?:月|，)|增长|荣获|先后|共(?:有|计|组织)"
 )
 _RUN = 4
 
@@ -66,6 +69,11 @@ class Course:
     def __init__(self, lines: Sequence[str]) -> None:
         self.genre = _genre(lines)
         self.tells = self.genre is not None
+        # A reply that never says what is to come answers with its measures: only what is plainly past is told apart.
+        self.plainly = self.genre == "reply" and not any(
+            _PLAN_OPENING.search(line[:200]) or (len(line) < 40 and _PLAN_NAME.search(_unnumbered(line)))
+            for line in lines
+        )
         self.reported_year = 0
         self._intending = 0
         self._closed = False
@@ -98,7 +106,7 @@ class Course:
             if is_question(sentence):
                 self.head(sentence)
                 return "heading"
-            return "background" if self.tells else None
+            return "background" if self.tells and not _INTENDS.search(sentence[:400]) else None
         if self._closed or _FOOTNOTE.match(sentence):
             return "definition"
         if self.genre == "report" and _CLOSES.search(sentence[-200:]):
@@ -113,7 +121,9 @@ class Course:
             return None
         if not _INTENDS.search(sentence[:400]):
             self._intending = 0
-            return "background"
+            return "background" if not self.plainly or _PAST_TENSE.search(sentence[:400]) else None
+        if self.plainly:
+            return None
         self._intending += 1
         if self._intending >= _RUN:
             self.tells = False
@@ -130,11 +140,14 @@ class Course:
         return not found or int(found.popitem()[1]) > self.reported_year
 
 
+def _unnumbered(line: str) -> str:
+    marker = find_marker(line)
+    return line[marker.length :] if marker else line
+
+
 def is_question(text: str) -> bool:
     """Whether a line or sentence is a question put to whom an interview is with."""
-    marker = find_marker(text)
-    body = text[marker.length :] if marker else text
-    return len(text) < 200 and _QUESTION.search(body.strip()) is not None
+    return len(text) < 200 and _QUESTION.search(_unnumbered(text).strip()) is not None
 
 
 def _genre(lines: Sequence[str]) -> Genre | None:

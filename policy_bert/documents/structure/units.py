@@ -22,8 +22,8 @@ _ORDINAL = re.compile(
 _NOTE = re.compile(
     r"[（(【](?:责任|牵头|配合|参与|主办|完成)?[^（）()]{0,300}(?:单位|部门|时限|负责|参与|配合|牵头)[^（）()]{0,300}[）)】][。；]?"
 )
-_NO_TOPIC = re.compile(r"\d|应当|不得|可以|[：；“]$|[%％]")
-_LONGEST_TOPIC = 25
+_NO_TOPIC = re.compile(r"\d|应|须|不得|可以|^[A-Za-z]|[：；“]$|[%％]")
+_LONGEST_TOPIC, _LONGEST_UNNUMBERED = 25, 18
 _OWN_UNITS = ("heading", "title", "toc", "front_matter", "salutation", "signature", "attachment")
 
 
@@ -103,10 +103,12 @@ def _sentences(text: str) -> Iterator[_Sentence]:
 
 def _section(headings: Sequence[str]) -> UnitKind | None:
     """What the headings above say of all below them, the innermost that says something first."""
-    for heading in reversed(headings):
+    for depth, heading in enumerate(reversed(headings)):
         marker = find_marker(heading)
-        if kind := section_kind(heading[marker.length :] if marker else heading):
-            return kind
+        name = heading[marker.length :] if marker else heading
+        if kind := section_kind(name):
+            # What is numbered below 指导思想 is no longer it: principles or aims follow without a heading of their own.
+            return None if kind == "principle" and depth and "指导思想" in name else kind
     return None
 
 
@@ -123,7 +125,12 @@ def _is_topic(line: str, spans: Sequence[tuple[int, int, int]], number: int, bod
     if number and not ordinal and not _NOTE.fullmatch(line[slice(*spans[number - 1][:2])]):
         return False
     name = body[ordinal.end() :] if ordinal else body
-    if len(name) > _LONGEST_TOPIC or not name.endswith("。") or _NO_TOPIC.search(name):
+    numbered = ordinal or body != line[slice(*spans[number][:2])]
+    if (
+        len(name) > (_LONGEST_TOPIC if numbered else _LONGEST_UNNUMBERED)
+        or not name.endswith("。")
+        or _NO_TOPIC.search(name)
+    ):
         return False
     if number + 1 >= len(spans):
         return False
