@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from policy_bert.documents.metadata import LABEL_NAMES
 from policy_bert.documents.model import UnitKind
 
 # A rule reads this much of a sentence's beginning and as much of its end, so no text can make it slow.
@@ -108,6 +109,8 @@ _FORMAL = re.compile(
     r"|一式[一二三四五六七八九十两\d]+份|装订成册|A4\s*纸|加盖(?:单位)?公章|(?:电子版|纸质版?|光盘)[^。]{0,30}(?:报送|提交|寄送|发送|各?[一二三四五1-9]份)"
     r"|^(?:请|并请|逾期)[^。]{0,60}(?:报送|反馈|报至|发送至|不予受理|回执|寄至)|于\d{1,2}月\d{1,2}日[^。]{0,12}前[^。]{0,40}(?:报送|反馈|报至|报我|发送|递交|寄)"
     r"|^(?:请|欢迎|希望)[^。]{0,40}(?:提出宝贵意见|关心和支持|关注和支持)|(?:感谢|谢谢)(?:您|你们|贵|各位)|(?:提案|建议|来信|来函)[^。]{0,30}收悉"
+    r"|(?:各省|各市|各区|各县|各有关|各部|各设区|各地|国务院各部|各中央)[^。；！？]{0,198}(?:单位|部门|机构|政府|企业|院校|高校|局|厅|委|会)(?:[（(][^（）()]{1,8}[）)])?[：:]$"
+    rf"|^[【\[]?(?:{LABEL_NAMES})[】\]]?[：:]|(?:{LABEL_NAMES})[：:]$|本文有删减|【?责任编辑"
     r"|(?:答复|函复|回复|批复|函告|通知|公告|报告)如下[：:。]?$|^(?:有关|相关|具体)(?:事项|情况|要求|内容)[^。]{0,12}如下[：:。]?$"
 )
 _LEGAL_BASIS = re.compile(

@@ -5,17 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policy_bert.documents.metadata import BODY_NAME, NUMBER, ends_title, is_date_line, is_title_part
+from policy_bert.documents.metadata import (
+    BODY_NAME,
+    LABEL,
+    NUMBER,
+    is_date_line,
+    is_title_part,
+    same_title,
+    title_lines,
+)
 from policy_bert.documents.model import UnitKind
 from policy_bert.documents.structure.marks import Level, find_marker
 
 _CONTENTS = re.compile(r"\s*目\s*[录次]\s*")
 _LEADERS = re.compile(r"(?:[.．…·・]\s?){3,}\s*[-—]?\s*\d{0,4}\s*[-—]?\s*$")
-_LABEL = re.compile(
-    r"\s*(?:索\s*引\s*号|主\s*题\s*(?:分\s*类|词)|发\s*文\s*(?:机\s*关|字\s*号|日\s*期)|成\s*文\s*日\s*期|标\s*题|名\s*称|发\s*布\s*(?:日\s*期|时\s*间|机\s*构)"
-    r"|(?:信息)?来\s*源|文\s*号|有\s*效\s*性|时\s*效|公\s*开\s*方\s*式|效\s*力\s*状\s*态|施行日期|公布日期)\s*[：:\t]"
+ENACTED = re.compile(
+    r"^[（(].{0,400}(?:通过|公布|修订|修正|发布|批准|印发|施行)"
+    r"|^(?:根据)?(?:(?:19|20)\d\d|[一二][〇○零一二三四五六七八九]{3})年.{1,10}日[^。]{0,160}(?:通过|公布|修订|修正|发布|批准)[）)]?$"
 )
-ENACTED = re.compile(r"^[（(].{0,400}(?:通过|公布|修订|修正|发布|批准|印发|施行)")
+# What exporters and web pages add of their own.
+_EXPORT = re.compile(r"^(?:©|【?法宝|本篇【|扫描二维码|来自北大法宝|https?://)|法宝引证码|北大法宝|pkulaw")
 _SALUTATION = re.compile(
     r"^(?:各|本|有关|省|市|县|区|国务院|自治区|中央|局|部|委|直属|驻)[^。；！？]*[：:]$"
     r"|^[^。；！？，]{2,60}(?:人民政府|委员会|办公厅|办公室|[厅局部委院会司处]|单位|企业|公司|代表|委员|同志(?:们)?)[：:]$"
@@ -46,7 +55,7 @@ def frame_kinds(lines: Sequence[str]) -> list[UnitKind]:
         line = lines[index].strip()
         if kinds[index] == "content" and _SPEECH.match(line):
             kinds[index] = "salutation"
-        elif kinds[index] == "content" and _LABEL.match(line) and len(line) < 60:
+        elif kinds[index] == "content" and _is_label(line):
             kinds[index] = "front_matter"
     return kinds
 
@@ -72,11 +81,12 @@ def _entry(line: str) -> str:
 def _mark_head(lines: Sequence[str], kinds: list[UnitKind]) -> int:
     """Mark the lines before the body; the index of the body's first line."""
     title = _title_lines(lines)
+    name = "".join(lines[index].strip() for index in title)
     for index, line in enumerate(lines[:_HEAD_LINES]):
         line = line.strip()
         if kinds[index] == "toc":
             continue
-        if index in title:
+        if index in title or (name and same_title(line, name)):
             kinds[index] = "title"
         elif ATTACHMENT.match(line) or _is_front_matter(line, index):
             kinds[index] = "front_matter"
@@ -91,32 +101,26 @@ def _mark_head(lines: Sequence[str], kinds: list[UnitKind]) -> int:
     return min(len(lines), _HEAD_LINES)
 
 
-def _title_lines(lines: Sequence[str]) -> set[int]:
-    """The lines of the title: up to three in a row that end as a title does, else a short first line."""
-    for first in range(min(8, len(lines))):
-        if (
-            _CONTENTS.fullmatch(lines[first])
-            or not is_title_part(lines[first])
-            or ATTACHMENT.match(lines[first].strip())
-        ):
-            if find_marker(lines[first]) or "。" in lines[first]:
-                return set()
-            continue
-        for last in range(first, min(first + 3, len(lines))):
-            if not is_title_part(lines[last]) or _CONTENTS.fullmatch(lines[last]):
-                break
-            if ends_title("".join(line.strip() for line in lines[first : last + 1])):
-                return set(range(first, last + 1))
+def _title_lines(lines: Sequence[str]) -> list[int]:
+    """The lines of the title, else a short first line above a longer one."""
+    if found := title_lines(lines):
+        return found
     alone = len(lines) > 1 and is_title_part(lines[0]) and len(lines[0].strip()) <= 40 and len(lines[1]) > len(lines[0])
-    return {0} if alone and not ATTACHMENT.match(lines[0].strip()) and not _CONTENTS.fullmatch(lines[0]) else set()
+    return [0] if alone and not ATTACHMENT.match(lines[0].strip()) else []
+
+
+def _is_label(line: str) -> bool:
+    """Whether a line is a label with its value (发布部门：…), or what an exporter adds."""
+    labelled = LABEL.match(line) is not None and (len(line) < 60 or "【" in line[:2])
+    return labelled or (_EXPORT.search(line) is not None and len(line) < 200)
 
 
 def _is_front_matter(line: str, index: int) -> bool:
     if NUMBER.search(line) and len(line) < 60 and not re.search(r"[。，；]", line):
         return True
-    if is_date_line(line) or _LABEL.match(line) or ENACTED.match(line):
+    if is_date_line(line) or _is_label(line) or ENACTED.match(line):
         return True
-    if re.fullmatch(r"第\s*\d{1,5}\s*号", line):
+    if re.fullmatch(r"[（(]?(?:\d{4}年)?第\s*\S{1,6}\s*号[）)]?|.{2,40}(?:令|公告)(?:第\s*\S{1,6}\s*号)?", line):
         return True
     return index > 0 and _SUBTITLE.match(line) is not None and find_marker(line) is None
 
