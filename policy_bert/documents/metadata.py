@@ -33,6 +33,9 @@ _TITLE_END = re.compile(
     rf"(法|条例|{_FORMS}|指南|指引|制度|规则|行动|清单|标准|规范|要点|白皮书|目录|名录|讲话|讲话稿|摘要|答问|问答|解读|准则|通则|章程|法典|预案|总结|倡议|公约|协定|守则|须知|路线图|体系)"
     r"(\s*[（(〔][^（）()]{1,24}[）)〕])?$"
 )
+_PROMULGATED = re.compile(
+    r"(?:^|[日（(、\s])(?P<body>[\u4e00-\u9fff、]{2,30}?)(?:令第\s*\d{1,4}\s*号)?(?:联合)?(?:公布|发布|颁布|批准|印发)(?!的)"
+)
 _FORM_END = re.compile(rf"(?:{_FORMS})(?:[（(〔][^（）()]{{1,24}}[）)〕])?$")
 _TITLE_ISSUER = re.compile(r"^(?!关于|印发|转发)([\u4e00-\u9fff、\s]{2,200}?)(?:关于|印发|转发|公布|发布)")
 _REPORT = re.compile(
@@ -109,7 +112,7 @@ def find_title(lines: Sequence[str]) -> str:
             # The one with the issuer before 关于, where an exporter put the bare title first.
             return next((title for title in glued if title != glued[0] and title.endswith(glued[0])), glued[0])
     named = re.compile(
-        rf"《([^《》]{{4,80}}(?:《[^》]{{2,60}}》)?[^《》]{{0,40}})》(?:（[^（）]{{2,30}}）)?[^。《》]{{0,60}}(?:印发给|予以?(?:公布|发布|印发)|公布|现印发|经.{{0,30}}通过)"
+        r"《([^《》]{4,80}(?:《[^》]{2,60}》)?[^《》]{0,40})》(?:（[^（）]{2,30}）)?[^。《》]{0,60}(?:印发给|予以?(?:公布|发布|印发)|公布|现印发|经.{0,30}通过)"
     )
     for line in lines[:6]:
         if (match := named.search(line[:_HEAD_CHARACTERS])) and ends_title(match.group(1)):
@@ -119,11 +122,13 @@ def find_title(lines: Sequence[str]) -> str:
 
 def title_lines(lines: Sequence[str]) -> list[int]:
     """The lines that are the title and no more: up to five in a row that together end as a title does."""
+    labelled = label_block(lines)
     for first in range(min(_HEAD_LINES - 3, len(lines))):
         if find_marker(lines[first]) and not lines[first].strip().endswith(("的通知", "的意见", "的决定")):
             return []
-        if not is_title_part(lines[first]) or _is_decree_line(lines, first):
-            if "。" in lines[first] and len(lines[first]) > 60 and not _announces(lines[first]):
+        if first in labelled or not is_title_part(lines[first]) or _is_decree_line(lines, first):
+            length = len(lines[first])
+            if (length > 120 or (length > 60 and "。" in lines[first])) and not _announces(lines[first]):
                 return []
             continue
         title, best = "", None
@@ -140,6 +145,14 @@ def title_lines(lines: Sequence[str]) -> list[int]:
     return []
 
 
+def label_block(lines: Sequence[str]) -> range:
+    """The lines of an information table above the text: from its first label to its last, with what wraps between."""
+    found = [index for index, line in enumerate(lines[:_HEAD_LINES]) if LABEL.match(line) and len(line) < 200]
+    if len(found) < 2 or any(re.search(r"[。；]", line) for line in lines[found[0] : found[-1]]):
+        return range(0)
+    return range(found[0], found[-1] + 1)
+
+
 def is_title_part(line: str) -> bool:
     """Whether a line may be part of a title: short, no sentence, no number, no marker, no label."""
     line = line.strip()
@@ -149,14 +162,22 @@ def is_title_part(line: str) -> bool:
         or re.search(r"[。；，：:]|\t", re.sub(r"《[^》]*》|[（(][^）)]*[）)]", "", line))
     ):
         return False
-    if line.endswith("、") or LABEL.match(line) or re.fullmatch(r"目\s*[录次]|附件?\s*\d*", line):
+    if (
+        line.endswith("、")
+        or line.startswith(("详见", "见附件", "根据", "按照"))
+        or LABEL.match(line)
+        or re.fullmatch(r"目\s*[录次]|附件?\s*\d*", line)
+    ):
         return False
     return find_marker(line) is None and not NUMBER.search(line) and not (find_date(line) and len(line) < 40)
 
 
 def ends_title(text: str) -> bool:
     """Whether a title may end here: 办法, 意见, 规划（2021—2025年） and the like."""
-    return _TITLE_END.search(text.strip()) is not None
+    return (
+        _TITLE_END.search(text.strip()) is not None
+        or re.search(r"(?:印发|发布|公布|转发)《[^》]{4,80}》$", text) is not None
+    )
 
 
 def same_title(line: str, title: str) -> bool:
@@ -174,7 +195,9 @@ def _is_decree_line(lines: Sequence[str], index: int) -> bool:
     line = re.sub(r"\s", "", lines[index])
     following = re.sub(r"\s", "", lines[index + 1]) if index + 1 < len(lines) else ""
     return re.search(r"(?:令|公告)(?:第.{1,6}号)?$", line) is not None and (
-        line.endswith("号") or re.match(r"[（(]?(?:\d{4}年)?第.{1,6}号", following) is not None
+        line.endswith("号")
+        or re.search(r"现予?公布|现予?发布", following) is not None
+        or re.match(r"[（(]?(?:\d{4}年)?第.{1,6}号", following) is not None
     )
 
 
@@ -184,7 +207,7 @@ def _announces(line: str) -> bool:
 
 def _once(title: str) -> str:
     """A title without the repetitions and additions of exporters: 甲甲乙乙 for the two lines 甲乙, …规划目录."""
-    title = re.sub(r"^[：:，\s]+", "", title.strip())
+    title = re.sub(rf"^(?:[：:，\s]|{_DATE.pattern}|\d\d:\d\d(?::\d\d)?)+", "", title.strip())
     title = re.sub(r"^[^《]{2,12}《(.{4,80})》\1$", r"\1", title)
     for form in (r"(.{6,})\1", r"(.{4,}?)\1(.{4,}?)\2", r"(.{4,}?)\1(.+)"):
         if match := re.fullmatch(form, title[:300]):
@@ -210,13 +233,13 @@ def _pieces(line: str) -> Iterator[str]:
 def _glued_title(piece: str) -> str:
     """The title that a piece of a glued line begins with."""
     piece = _once(piece)
-    pattern = rf"(?:[\u4e00-\u9fff、\s]{{0,160}}关于[^。：]{{4,120}}?的(?:{_FORMS})|[^。；：，]{{2,60}}?(?:规划|方案|计划|纲要|条例|办法|指南|意见|措施|白皮书))(?:[（(][^（）()]{{1,20}}[）)])?"
-    best = ""
-    for match in re.finditer(rf"(?={pattern})", piece[:1]):
-        best = match.group()
+    pattern = (
+        rf"(?:[\u4e00-\u9fff、\s]{{0,160}}关于[^。：]{{4,120}}?的[\u4e00-\u9fff]{{0,6}}?(?:{_FORMS})|[\u4e00-\u9fff、\s]{{4,60}}(?:印发|发布|公布)《[^》]{{4,60}}》"
+        rf"|[^。；：，将请]{{2,50}}?(?:规划|方案|计划|纲要|条例|办法|指南|白皮书))(?:[（(][^（）()]{{1,20}}[）)])?"
+    )
     match = re.match(pattern, piece)
-    if match is None:
-        return best
+    if match is None or find_marker(piece):
+        return ""
     title, rest = match.group(), piece[match.end() :]
     if (
         rest
@@ -258,15 +281,19 @@ def _number(head: Sequence[str]) -> tuple[str, str, str]:
         joined = re.sub(r"\s+", "", line + ("" if "号" in line else "".join(head[index + 1 : index + 2])))[
             :_HEAD_CHARACTERS
         ]
-        match = _DECREE.match(joined)
-        if match and len(line) < 60 and find_marker(line) is None:
+        match = _DECREE.match(re.sub(rf"^[（(]?(?:{_DATE.pattern})", "", joined))
+        if match and len(line) < 80 and find_marker(line) is None:
             body, form = match.group("body"), match.group("form")
             try:
                 number = f"第{parse_numeral(match.group('number'))}号"
             except ValueError:
                 continue
-            short = {"中华人民共和国国务院令": "国令", "国务院令": "国令", "中华人民共和国主席令": "主席令"}
-            return short.get(body + form, body + form) + number, "", body.removeprefix("中华人民共和国")
+            # A decree of the State Council is 国令, whoever the form says commands: the state or the council.
+            if form == "令" and re.search(r"国(?:务院)?$", body):
+                premier = re.search(r"国务院$", body) or any(re.match(r"\s*总\s*理", line) for line in head)
+                return "国令" + number, "", "国务院" if premier else body
+            body = body.removeprefix("中华人民共和国")
+            return body + form + number, "", body
     return "", "", ""
 
 
@@ -277,9 +304,12 @@ def _labelled(head: Sequence[str]) -> dict[str, str]:
         matches = list(LABEL.finditer(line[:1000]))
         for match, following in itertools.zip_longest(matches, matches[1:]):
             value = line[match.end() : following.start() if following else None].strip(" \t\u3000；;，")
-            if not value and following is None and index + 1 < len(head) and not LABEL.match(head[index + 1]):
-                value = head[index + 1].strip() if len(head[index + 1]) < 80 else ""
-            found.setdefault(re.sub(r"\s", "", match.group("name")), value[:120])
+            name = re.sub(r"\s", "", match.group("name"))
+            after = head[index + 1].strip() if index + 1 < len(head) and not LABEL.match(head[index + 1]) else ""
+            wraps = not value or (name == "标题" and not ends_title(value) and ends_title(value + after))
+            if following is None and wraps and len(after) < 80:
+                value += after
+            found.setdefault(name, value[:120])
     return {name: value for name, value in found.items() if value}
 
 
@@ -331,13 +361,14 @@ def _signature(lines: Sequence[str]) -> tuple[str, str]:
     for line in [*lines[:20], *lines[-_FOOT_LINES:]]:
         for match in _DATE.finditer(line):
             before = re.split(
-                r"[。；：）)】\d》，]|说明|[名清]单|方案|办法|名录|指南|[书总请]表|附件", line[: match.start()][-200:]
+                r"[。；：）)】\d》，]|说明|[名清]单|方案|办法|名录|指南|[书总请]表|附件|目录|规[定划]|计划|路线图|\.\w{3,4}",
+                line[: match.start()][-200:],
             )[-1].strip()
             after = line[match.end() :]
             if (
                 2 < len(before) <= 160
                 and BODY_NAME.search(before)
-                and not re.match(r"起|前|至|，|以来|印发", after)
+                and not re.match(r"起|前|至|，|以来|的|在|第|通过|联合|印发|[发公颁]布|批准", after)
                 and not re.search(r"[的于由经]", before)
             ):
                 return find_date(match.group()), re.sub(r"\s+", " ", before)
@@ -367,7 +398,7 @@ def _issuer(title: str, signed_by: str, decreed_by: str, labels: Mapping[str, st
 
 def _adopted_by(head: Sequence[str]) -> str:
     """Who adopted, promulgated or explains the text, as one of the first lines says."""
-    for line in head[:6]:
+    for line in sorted(head[:6], key=lambda line: "批准" in line and "通过" not in line):
         line = line[:_HEAD_CHARACTERS]
         if match := re.search(
             r"([\u4e00-\u9fff]{2,12}?)?第[^，。]{1,6}届(全国|[\u4e00-\u9fff]{2,12}?)?(人民代表大会(?:常务委员会)?)[^，。]{0,20}(?:会议|通过|公告)",
@@ -376,10 +407,10 @@ def _adopted_by(head: Sequence[str]) -> str:
             place = re.sub(r"^.*[日年]|^[（(]|根据|经", "", match.group(1) or "")
             return place + (match.group(2) or "") + match.group(3)
         if match := re.search(
-            r"(?:由|经|日)?([\u4e00-\u9fff]{2,16}?)(?:(?:19|20)\d\d年)?(?:第[^，。]{1,6}次)?(?:部务|常务|委务|局务|厅务|行务|署务|办务|室务|全体)会议",
+            r"(?:由|经|日)?([\u4e00-\u9fff]{2,16}?)(?:(?:19|20)\d\d年)?(?:第[^，。]{1,6}次)?(?:部务|常务|委务|局务|厅务|行务|署务|办务|室务|全体)会议[^。]{0,12}(?:审议|讨论|通过)",
             line,
         ):
-            body = re.sub(r"^.*(?:由|经|日)", "", match.group(1))
+            body = re.sub(r"^.*(?:由|经|日|次)", "", match.group(1))
             if BODY_NAME.search(body):
                 return body
         if match := re.search(
@@ -387,6 +418,10 @@ def _adopted_by(head: Sequence[str]) -> str:
         ):
             body = re.sub(r"^.*(?:日前|近日|日|，)", "", match.group(1)).removesuffix("有关").removesuffix("相关")
             if BODY_NAME.search(body) or body.endswith(("办", "委")):
+                return body
+        if len(line) < 100 and find_date(line[:16]) and (match := _PROMULGATED.search(line)):
+            body = match.group("body").removeprefix("中华人民共和国")
+            if BODY_NAME.search(body):
                 return body
         if match := re.match(r"(?:.{0,30}日)?(最高人民法院|最高人民检察院)(?:审判委员会|公告)", line):
             return match.group(1)

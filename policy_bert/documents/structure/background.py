@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from policy_bert.documents.metadata import LABEL_NAMES
+from policy_bert.documents.metadata import LABEL_NAMES, is_date_line
 from policy_bert.documents.model import UnitKind
 
 # A rule reads this much of a sentence's beginning and as much of its end, so no text can make it slow.
@@ -229,7 +228,7 @@ def _narrates(sentence: str, preamble: bool) -> bool:
 
 
 def _is_fragment(sentence: str, articles: bool) -> bool:
-    if not articles and _FRAGMENT.search(sentence):
+    if is_date_line(sentence[:40]) or (not articles and _FRAGMENT.search(sentence)):
         return True
     if articles or sentence.endswith("；") or not _AGENCY_LIST.match(sentence):
         return False

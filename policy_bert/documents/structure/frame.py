@@ -11,6 +11,7 @@ from policy_bert.documents.metadata import (
     NUMBER,
     is_date_line,
     is_title_part,
+    label_block,
     same_title,
     title_lines,
 )
@@ -82,13 +83,14 @@ def _mark_head(lines: Sequence[str], kinds: list[UnitKind]) -> int:
     """Mark the lines before the body; the index of the body's first line."""
     title = _title_lines(lines)
     name = "".join(lines[index].strip() for index in title)
+    table = label_block(lines)
     for index, line in enumerate(lines[:_HEAD_LINES]):
         line = line.strip()
         if kinds[index] == "toc":
             continue
         if index in title or (name and same_title(line, name)):
             kinds[index] = "title"
-        elif ATTACHMENT.match(line) or _is_front_matter(line, index):
+        elif index in table or ATTACHMENT.match(line) or _is_front_matter(line, index):
             kinds[index] = "front_matter"
         elif _SALUTATION.match(line) or _SPEECH.match(line):
             kinds[index] = "salutation"
@@ -111,7 +113,9 @@ def _title_lines(lines: Sequence[str]) -> list[int]:
 
 def _is_label(line: str) -> bool:
     """Whether a line is a label with its value (发布部门：…), or what an exporter adds."""
-    labelled = LABEL.match(line) is not None and (len(line) < 60 or "【" in line[:2])
+    labelled = LABEL.match(line) is not None and (
+        len(line) < 60 or "【" in line[:2] or ("\t" in line and len(line) < 200)
+    )
     return labelled or (_EXPORT.search(line) is not None and len(line) < 200)
 
 

@@ -125,7 +125,7 @@ class _Numberer:
             self.article_level = levels[1] if len(levels) > 1 else Level.FIFTH
         self.chapter = self.article = self.paragraph = self.item = 0
         self.path: list[tuple[float, str]] = []
-        self.has_text_below = self._vote()
+        self.votes = self._vote()
         self.topics = self._topics()
 
     def place(self) -> list[Segment]:
@@ -153,7 +153,7 @@ class _Numberer:
             self._push(marker, line, self._rank(index))
             self.paragraph = 0
             return placed
-        run_in = self._run_in(marker, line)
+        run_in = self._run_in(marker, line) if self.votes.get(index, True) else 0
         if run_in:
             self._push(marker, line[:run_in])
         elif marker and marker.level == Level.ARTICLE:
@@ -213,24 +213,27 @@ class _Numberer:
         return following if following.marker or following.line != self.segments[index].line else None
 
     def _vote(self) -> dict[int, bool]:
-        """For each numbered line of one sentence or less, whether most of its siblings have text below them."""
+        """For each numbered line, whether what it begins with is a heading as far as its siblings tell.
+
+        A line of one sentence is one if most such siblings have text below them. A run-in sentence is none beside a
+        sibling that is as short and complete: 一、研究制定办法。 against 二、推进共享，优化流程。建设平台。
+        """
         votes: dict[int, bool] = {}
         open_groups: dict[int, list[int]] = {}
 
         def close(level: int) -> None:
             for group in [open_groups.pop(key) for key in list(open_groups) if key >= level]:
-                below = sum(self._deeper(index) for index in group)
-                votes.update(dict.fromkeys(group, 2 * below > len(group) or below == len(group)))
+                alone = [index for index in group if "。" not in self.lines[index].rstrip("。 ")]
+                below = sum(self._deeper(index) for index in alone)
+                votes.update(dict.fromkeys(alone, 2 * below > len(alone) or below == len(alone)))
+                if any(not votes[index] and len(self.lines[index]) <= _LONGEST_RUN_IN + 5 for index in alone):
+                    votes.update(dict.fromkeys((index for index in group if index not in alone), False))
 
         for index, segment in enumerate(self.segments):
             if segment.kind != "content" or segment.marker is None:
                 continue
-            level = segment.marker.level
-            close(level + 1)
-            if segment.marker.number == 1:
-                close(level)
-            if "。" not in self.lines[index].rstrip("。 "):
-                open_groups.setdefault(level, []).append(index)
+            close(segment.marker.level + (segment.marker.number > 1))
+            open_groups.setdefault(segment.marker.level, []).append(index)
         close(0)
         return votes
 
@@ -266,7 +269,7 @@ class _Numberer:
             return not re.search(r"[。；，：:]", rest)
         if self.has_articles:
             return False
-        below = self.has_text_below.get(index, self._deeper(index))
+        below = self.votes.get(index, self._deeper(index))
         if rest.endswith("。"):
             return below and len(rest) <= _LONGEST_RUN_IN + 5 and not re.search(r"[。；]", rest[:-1])
         if _HEADING_END.search(rest) or "。" in rest:

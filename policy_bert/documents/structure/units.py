@@ -94,7 +94,12 @@ def _sentences(text: str) -> Iterator[_Sentence]:
                 kind = sentence_kind(body, section, segment.preamble, segment.articles)
                 if kind == "content" and told:
                     kind = told
-                elif kind == "content" and not segment.articles and _is_topic(line, spans, number, body):
+                elif (
+                    kind == "content"
+                    and not segment.articles
+                    and (number or not segment.marker)
+                    and _is_topic(line, spans, number, body)
+                ):
                     kind = "heading"
                 if kind == "content" and glossary == place and segment.article:
                     kind = "definition"
@@ -125,14 +130,9 @@ def _is_topic(line: str, spans: Sequence[tuple[int, int, int]], number: int, bod
     if number and not ordinal and not _NOTE.fullmatch(line[slice(*spans[number - 1][:2])]):
         return False
     name = body[ordinal.end() :] if ordinal else body
-    numbered = ordinal or body != line[slice(*spans[number][:2])]
-    if (
-        len(name) > (_LONGEST_TOPIC if numbered else _LONGEST_UNNUMBERED)
-        or not name.endswith("。")
-        or _NO_TOPIC.search(name)
-    ):
+    if len(name) > (_LONGEST_TOPIC if ordinal else _LONGEST_UNNUMBERED) or not name.endswith("。"):
         return False
-    if number + 1 >= len(spans):
+    if _NO_TOPIC.search(name) or number + 1 >= len(spans):
         return False
     following = line[spans[number + 1][0] : spans[number + 1][1]]
     rest = line[spans[number][1] :].strip()
