@@ -346,7 +346,7 @@ def _head_date(head: Sequence[str], labels: Mapping[str, str]) -> str:
         date = find_date(
             re.sub(r"[自于从][^，。]{0,14}起(?:正式)?(?:施行|实施|执行|生效|印发)", "", line[:_HEAD_CHARACTERS])
         )
-        if date and len(line) < 200:
+        if date and len(line) < 200 and "\t" not in line:
             return date
     return ""
 

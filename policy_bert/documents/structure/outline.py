@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from policy_bert.documents.model import UnitKind
 from policy_bert.documents.structure.frame import frame_kinds
@@ -140,34 +141,33 @@ class _Numberer:
         if marker and marker.level == Level.ARTICLE and not self.has_articles:
             marker = None
         self._count(marker)
-        segment = replace(
-            segment,
-            marker=marker,
-            preamble=self.is_numbered and not (self.chapter or self.article),
-            articles=self.has_articles,
-        )
+        preamble = self.is_numbered and not (self.chapter or self.article)
         if marker:
             self.path = [entry for entry in self.path if entry[0] < marker.level]
         if self._is_heading(index, marker):
-            placed = self._numbered(replace(segment, kind="heading"))
-            self._push(marker, line, self._rank(index))
+            rank = marker.level if marker else self._rank(index)
+            self.path = [entry for entry in self.path if entry[0] < rank]
+            placed = self._numbered(segment, kind="heading", marker=marker)
+            self._push(rank, line)
             self.paragraph = 0
             return placed
         run_in = self._run_in(marker, line) if self.votes.get(index, True) else 0
         if run_in:
-            self._push(marker, line[:run_in])
+            self._push(marker.level if marker else _UNMARKED, line[:run_in])
         elif marker and marker.level == Level.ARTICLE:
-            self._push(marker, line[: marker.length])
-        return self._numbered(replace(segment, run_in=run_in))
+            self._push(marker.level, line[: marker.length])
+        return self._numbered(segment, run_in=run_in, marker=marker, preamble=preamble)
 
-    def _numbered(self, segment: Segment, keep_path: bool = True) -> Segment:
+    def _numbered(self, segment: Segment, keep_path: bool = True, **changes: Any) -> Segment:
         return replace(
             segment,
+            articles=self.has_articles,
             chapter=self.chapter,
             article=self.article,
             paragraph=max(self.paragraph, 1),
             item=self.item,
             headings=tuple(text for _, text in self.path) if keep_path else (),
+            **changes,
         )
 
     def _count(self, marker: Marker | None) -> None:
@@ -184,10 +184,9 @@ class _Numberer:
         elif not self.has_articles:
             self.article = 0
 
-    def _push(self, marker: Marker | None, text: str, rank: float = _UNMARKED) -> None:
-        level = marker.level if marker else rank
-        self.path = [entry for entry in self.path if entry[0] < level]
-        self.path.append((level, " ".join(text.split()).rstrip("。：:")))
+    def _push(self, rank: float, text: str) -> None:
+        self.path = [entry for entry in self.path if entry[0] < rank]
+        self.path.append((rank, " ".join(text.split()).rstrip("。：:")))
 
     def _rank(self, index: int) -> float:
         """The level of an unnumbered heading: just above the numbering that begins anew below it, else the lowest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from policy_bert.documents.structure.tables import Columns, cell_kind
 from policy_bert.text import split_sentences
 
 _GLOSSARY = re.compile(r"(?:下列|以下)?(?:用语|术语)的?(?:含义|定义)|下列用语")
+_LETTERS = re.compile(r"[^\W\d_].*?[^\W\d_]", re.DOTALL)
 _ORDINAL = re.compile(
     r"(?:第?[一二三四五六七八九十]{1,2}(?:是|要)|第[一二三四五六七八九十][，、]|其[一二三四][，、是]|——|[①-⑳])(?=\S)"
 )
@@ -87,7 +89,7 @@ def _sentences(text: str) -> Iterator[_Sentence]:
                 kind = "heading"
             elif "\t" in line:
                 kind = cell_kind(body, heads[cell] if cell < len(heads) else "")
-            elif sum(character.isalpha() for character in body) < 2:
+            elif not _LETTERS.search(body):
                 kind = "fragment"
             else:
                 told = None if segment.articles else course.kind(body)
@@ -109,12 +111,16 @@ def _sentences(text: str) -> Iterator[_Sentence]:
 def _section(headings: Sequence[str]) -> UnitKind | None:
     """What the headings above say of all below them, the innermost that says something first."""
     for depth, heading in enumerate(reversed(headings)):
-        marker = find_marker(heading)
-        name = heading[marker.length :] if marker else heading
-        if kind := section_kind(name):
+        if kind := _heading_kind(heading):
             # What is numbered below 指导思想 is no longer it: principles or aims follow without a heading of their own.
-            return None if kind == "principle" and depth and "指导思想" in name else kind
+            return None if kind == "principle" and depth and "指导思想" in heading else kind
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _heading_kind(heading: str) -> UnitKind | None:
+    marker = find_marker(heading)
+    return section_kind(heading[marker.length :] if marker else heading)
 
 
 def _spans(line: str) -> Iterator[tuple[int, int, int]]:
