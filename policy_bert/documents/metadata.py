@@ -47,10 +47,10 @@ LABEL_NAMES = (
     r"|制\s*[定发]\s*机\s*关|颁\s*[布发]\s*(?:单\s*位|部\s*门|机\s*关|时\s*间|日\s*期)|(?:信\s*息|文\s*章)?\s*来\s*源|文\s*号|有\s*效\s*性|时\s*效\s*性?|效\s*力\s*(?:状\s*态|级\s*别|等\s*级|位\s*阶)"
     r"|(?:施\s*行|实\s*施|生\s*效|通\s*过|批\s*准)\s*日\s*期|公文种类|法规类别|所属类别|体裁|字体|字号|浏览次数|点击数|责任编辑|标\s*题|名\s*称|法宝引证码|原文链接|网页链接|链接"
 )
-LABEL = re.compile(rf"[【\[]?\s*(?P<name>{LABEL_NAMES})\s*(?:[】\]]\s*[：:]?|[：:\t])\s*")
+LABEL = re.compile(rf"(?:[【\[]\s*)?(?P<name>{LABEL_NAMES})\s*(?:[】\]]\s*[：:]?|[：:\t])\s*")
 _SALUTE = r"(?:各(?:省|市|区|县|州|设区|有关|部|地|单位|直属|高|企业|中央|乡|镇)|国务院各|有关(?:单位|企业|部门)|[省市区县]直|[省市县区]有关|驻)"
 BODY_NAME = re.compile(
-    r"(政府|办公厅|办公室|委员会|部|局|厅|署|院|会|行|司|处|中心|组|室|省委|市委|区委|县委|党委|党组|集团|公司|大学|网信办|国资委|改革委|健康委|国务院)$"
+    r"(政府|办公厅|办公室|委员会|部|局|厅|署|院|会|行|司|处|中心|组|室|省委|市委|区委|县委|党委|党组|集团|公司|大学|[信字数革融据]办|国资委|改革委|健康委|国务院)$"
 )
 _META_NAMES = {
     "title": ("ArticleTitle", "og:title"),
@@ -224,10 +224,7 @@ def _pieces(line: str) -> Iterator[str]:
         line,
     ):
         match = NUMBER.search(part)
-        if match and match.start(1) > 4:
-            yield _before_number(part[: match.start(2)])[0]
-        else:
-            yield part
+        yield (_before_number(part[: match.start(2)])[0] if match else "") or part
 
 
 def _glued_title(piece: str) -> str:

@@ -24,7 +24,7 @@ def _section(kind: UnitKind, *forms: str) -> _Rule:
 
 # What the heading of a section says of everything below it; the first that fits decides.
 _ACTS = (
-    r"(?:进一步|加快|加强|强化|建立|健全|开展|完善|公开|公示|报告|报送|定期|及时|检查|跟踪|通报|掌握|监测|核查|了解|统计|考核|提升|提高|巩固|扩大|增强|确保|力争"
+    r"(?:进一步|加快|加强|加大|支持|鼓励|实施|构建|打造|培育|引导|深化|强化|建立|健全|开展|完善|公开|公示|报告|报送|定期|及时|检查|跟踪|通报|掌握|监测|核查|了解|统计|考核|提升|提高|巩固|扩大|增强|确保|力争"
     r"|注重|突出|解决|化解|应对|把握|抓住|优化|营造|改善|推动|推进|明确|规范|严格|落实)"
 )
 _SECTIONS: tuple[_Rule, ...] = (
@@ -152,13 +152,18 @@ _ORDERS = re.compile(
 _DEFICIENCY = re.compile(
     r"(?:亟待|有待|尚未|仍然?存在|还存在|仍有待|还不|仍不|尚不|不(?:够|高|强|足|充分|平衡|协调|完善|健全|到位|适应)(?=[^于过]))[^，。；的]{0,12}[，,；;。]|(?:薄弱|滞后|偏弱|偏低|偏少|落后|缺失|匮乏|凸显|严峻)[，,；;。]"
 )
+# A sentence that begins by doing something, or comes to it after what a thing is, is no remark on how things are.
+_ACTS_FIRST = re.compile(
+    r"^(?:[一二三四五六七八九十]是)?(?:支持|鼓励|推动|推进|加快|加强|引导|建立|健全|完善|开展|实施|针对|围绕|解决|着力|重点|通过|对|强化|深化|优化|构建|打造|培育|落实|组织)"
+    r"|[，；](?:建立|健全|完善|实施|开展|支持|鼓励|构建|制定|出台)"
+)
 _SIGNIFICANCE = re.compile(
     r"^[^，。；]{2,40}(?:是|作为)[^。]{2,120}的?(?:重要|关键|必然|内在|有力|迫切|战略|核心|根本|主要|基本|客观|有效)(?:性)?[\u4e00-\u9fff]{0,6}"
     r"(?:举措|途径|抓手|要求|支撑|内容|基础|力量|方式|方面|保障|选择|环节|手段|引擎|动力|机遇|载体|力量|时期|阶段|标志|体现|资源|要素|路径|产业|组成部分)[，。；]"
     r"|(?:具有|有着)[^，。]{0,20}意义[。，；]|(?:今年|20\d\d年|“十[三四五六]五”时期)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|[一关]键?年|年|时期|阶段)[，,。；]"
 )
 _ATTITUDE = re.compile(
-    r"(?:高度重视|提高政治站位|充分认识|统一思想|提高认识|切实增强)(?!.*(?:建立|制定|健全|明确|纳入|加大|安排|成立|设立|出台|严格|履行|监督|考核|检查|推动|推进|打造|培育|持续|加快|开展))"
+    r"(?:高度重视|提高政治站位|充分认识|统一思想|提高认识)(?!.*(?:建立|制定|健全|明确|纳入|加大|安排|成立|设立|出台|严格|履行|监督|考核|检查|推动|推进|打造|培育|持续|加快|开展))"
 )
 _SLOGAN = re.compile(
     r"^(?:各位代表|同志们|朋友们|委员们|各位委员)[！!：:，,]?$|^让我们|表示(?:最?\S{0,3}[诚衷崇真]\S{1,4})?的?(?:感谢|敬意|问候|祝愿|慰问)|(?:不懈|团结|接续|努力|共同|继续)?(?:奋斗|努力|拼搏)[！!]$"
@@ -177,6 +182,11 @@ def section_kind(heading: str) -> UnitKind | None:
     """
     heading = heading.strip(' \u3000“”"。：:')[:60]
     return next((kind for kind, pattern in _SECTIONS if pattern.search(heading)), None)
+
+
+def begins_with_act(heading: str) -> bool:
+    """Whether a heading, after its numbering, begins with what is to be done: （三）加大金融支持力度."""
+    return re.match(rf"[^\u4e00-\u9fff]*(?:[一二三四五六七八九十]+[）)、])?\s*(?:{_ACTS[3:]}", heading) is not None
 
 
 def sentence_kind(
@@ -213,13 +223,14 @@ def sentence_kind(
         return "background"
     if _GUIDANCE.search(sentence) or _ATTITUDE.search(sentence):
         return "principle"
-    if _DESCRIBES.search(sentence) and not _ORDERS.search(sentence):
+    if _DESCRIBES.search(sentence) and not (_ORDERS.search(sentence) or _ACTS_FIRST.match(sentence)):
         return "definition" if not sentence.startswith("《") else "background"
     if _PAST.match(sentence) and _narrates(sentence, preamble):
         return "background"
     if re.search(r"^(?:今年|20\d\d年)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|关键年|一年)[，,。；]", sentence):
         return "background" if not re.search(r"[，；]要|我们[要将]", sentence) else "content"
-    if (_DEFICIENCY.search(sentence) or _SIGNIFICANCE.search(sentence)) and not _ORDERS.search(sentence):
+    remark = _DEFICIENCY.search(sentence) or _SIGNIFICANCE.search(sentence)
+    if remark and not (_ORDERS.search(sentence) or _ACTS_FIRST.search(sentence)):
         return "background"
     return "content"
 

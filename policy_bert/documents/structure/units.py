@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from policy_bert.documents.model import REASONS, Document, Unit, UnitKind, UnitSize
-from policy_bert.documents.structure.background import section_kind, sentence_kind
+from policy_bert.documents.structure.background import begins_with_act, section_kind, sentence_kind
 from policy_bert.documents.structure.course import Course
 from policy_bert.documents.structure.marks import find_marker
 from policy_bert.documents.structure.outline import Segment, outline
@@ -24,7 +24,8 @@ _ORDINAL = re.compile(
 _NOTE = re.compile(
     r"[（(【](?:责任|牵头|配合|参与|主办|完成)?[^（）()]{0,300}(?:单位|部门|时限|负责|参与|配合|牵头)[^（）()]{0,300}[）)】][。；]?"
 )
-_NO_TOPIC = re.compile(r"\d|应|须|不得|可以|^[A-Za-z]|[：；“]$|[%％]")
+_LOOKS_BACK = re.compile(r"回顾|总结|过去|情况|成[效就绩果]|做法|经验|历程|进展")
+_NO_TOPIC = re.compile(r"的。$|\d|应|须|不得|可以|^[A-Za-z]|[：；“]$|[%％]")
 _LONGEST_TOPIC, _LONGEST_UNNUMBERED = 25, 18
 _OWN_UNITS = ("heading", "title", "toc", "front_matter", "salutation", "signature", "attachment")
 
@@ -112,8 +113,10 @@ def _section(headings: Sequence[str]) -> UnitKind | None:
     """What the headings above say of all below them, the innermost that says something first."""
     for depth, heading in enumerate(reversed(headings)):
         if kind := _heading_kind(heading):
-            # What is numbered below 指导思想 is no longer it: principles or aims follow without a heading of their own.
-            return None if kind == "principle" and depth and "指导思想" in heading else kind
+            # What is numbered below 指导思想 is no longer it, nor what is headed by an act below 发展形势.
+            aims = kind == "principle" and "指导思想" in heading
+            acts = kind == "background" and not _LOOKS_BACK.search(heading) and begins_with_act(headings[-1])
+            return None if depth and (aims or acts) else kind
     return None
 
 
