@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from policy_bert.documents.model import UnreadableDocumentError
-from policy_bert.documents.readers.lines import join_wrapped_text
+from policy_bert.documents.readers.layout import join_wrapped_text
 
 MAX_BYTES = 20 << 20
 _NO_TEXT = "不是文本文件，或编码无法识别"

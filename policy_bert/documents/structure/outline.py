@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from policy_bert.documents.model import UnitKind
-from policy_bert.documents.structure.frame import frame_kinds
+from policy_bert.documents.structure.frame import frame_kinds, part_starts
 from policy_bert.documents.structure.marks import Level, Marker, find_marker
-from policy_bert.documents.structure.parts import part_starts
 from policy_bert.text import Span, split_sentences
 
 _UNMARKED = 10.0
