@@ -19,19 +19,21 @@ NUMBER = re.compile(
     r"([\u4e00-\u9fff]{2,16})\s*[〔\[［【（(﹝]\s*((?:19|20)\d{2})\s*[〕\]］】）)﹞]\s*(?:第\s*)?(\d{1,5})\s*号"
 )
 _DECREE = re.compile(
-    r"(?P<body>[\u4e00-\u9fff]{2,30}?)(?P<form>令|公告)[\s　（(〔\[]*(?:(?:19|20)\d\d\s*年?\s*[）)〕\]]?\s*)?第\s*(?P<number>[\d"
-    + NUMERAL
-    + r"]{1,6})\s*号"
+    r"(?P<body>[\u4e00-\u9fff]{1,30}?)(?P<form>令|公告)[（(〔\[]?(?:(?:19|20)\d\d年?[）)〕\]]?)?"
+    rf"第(?P<number>[\d{NUMERAL}]{{1,6}})号"
 )
 _DATE = re.compile(
     rf"(?<!\d)((?:19|20)\d{{2}})\s*[年./-]\s*(\d{{1,2}})\s*[月./-]\s*(\d{{1,2}})\s*(?:日|(?!\d)|(?=\d\d[:：]\d\d))"
     rf"|([一二][{NUMERAL}]{{3}})\s*年\s*([一二三四五六七八九十]{{1,3}})\s*月\s*([一二三四五六七八九十廿卅]{{1,4}})\s*日"
 )
 # The forms of documents: 关于…的 ends in one of the first; a title without 关于 may name any.
-_FORMS = r"意见|通知|决定|决议|公告|通告|公报|报告|批复|复函|函|答复|请示|议案|解释|规定|办法|方案|规划|计划|纲要|纪要|通报|措施|说明|细则|命令|令|答记者问|建议|政策|声明"
+_FORMS = (
+    "意见|通知|决定|决议|公告|通告|公报|报告|批复|复函|函|答复|请示|议案|解释|规定|办法|方案|规划|计划|纲要|纪要|通报|措施|说明|细则|命令|令"
+    "|答记者问|建议|政策|声明"
+)
 _TITLE_END = re.compile(
-    rf"(法|条例|{_FORMS}|指南|指引|制度|规则|行动|清单|标准|规范|要点|白皮书|目录|名录|讲话|讲话稿|摘要|答问|问答|解读|准则|通则|章程|法典|预案|总结|倡议|公约|协定|守则|须知|路线图|体系)"
-    r"(\s*[（(〔][^（）()]{1,24}[）)〕])?$"
+    rf"(?:法|条例|{_FORMS}|指南|指引|制度|规则|行动|清单|标准|规范|要点|白皮书|目录|名录|讲话|讲话稿|摘要|答问|问答|解读|准则|通则|章程|法典"
+    r"|预案|总结|倡议|公约|协定|守则|须知|路线图|体系)(?:\s*[（(〔][^（）()]{1,24}[）)〕])?$|(?:印发|发布|公布|转发)《[^》]{4,80}》$"
 )
 _PROMULGATED = re.compile(
     r"(?:^|[日（(、\s])(?P<body>[\u4e00-\u9fff、]{2,30}?)(?:令第\s*\d{1,4}\s*号)?(?:联合)?(?:公布|发布|颁布|批准|印发)(?!的)"
@@ -48,7 +50,24 @@ LABEL_NAMES = (
     r"|(?:施\s*行|实\s*施|生\s*效|通\s*过|批\s*准)\s*日\s*期|公文种类|法规类别|所属类别|体裁|字体|字号|浏览次数|点击数|责任编辑|标\s*题|名\s*称|法宝引证码|原文链接|网页链接|链接"
 )
 LABEL = re.compile(rf"(?:[【\[]\s*)?(?P<name>{LABEL_NAMES})\s*(?:[】\]]\s*[：:]?|[：:\t])\s*")
-_SALUTE = r"(?:各(?:省|市|区|县|州|设区|有关|部|地|单位|直属|高|企业|中央|乡|镇)|国务院各|有关(?:单位|企业|部门)|[省市区县]直|[省市县区]有关|驻)"
+_SALUTE = (
+    "(?:各(?:省|市|区|县|州|设区|有关|部|地|单位|直属|高|企业|中央|乡|镇)|国务院各|有关(?:单位|企业|部门)"
+    "|[省市区县]直|[省市县区]有关|驻)"
+)
+_PIECE_ENDS = re.compile(
+    rf"{LABEL.pattern.replace('?P<name>', '?:')}|(?<![《（(])(?={_SALUTE}[^。]{{2,200}}[：:])|目\s*[录次](?=一、|第一)"
+    r"|[，,](?=[\u4e00-\u9fff]{2,30}关于)"
+)
+_GLUED = re.compile(
+    rf"(?:[\u4e00-\u9fff、\s]{{0,160}}关于[^。：]{{4,120}}?的[\u4e00-\u9fff]{{0,6}}?(?:{_FORMS})"
+    r"|[\u4e00-\u9fff、\s]{4,60}(?:印发|发布|公布)《[^》]{4,60}》"
+    r"|[^。；：，将请]{2,50}?(?:规划|方案|计划|纲要|条例|办法|指南|白皮书))(?:[（(][^（）()]{1,20}[）)])?"
+)
+_AFTER_TITLE = re.compile(rf"\s|[（(]|{_SALUTE}|目\s*[录次]|第[一1]章|一、|发|来源|各|\d{{4}}")
+_NAMED = re.compile(
+    r"《([^《》]{4,80}(?:《[^》]{2,60}》)?[^《》]{0,40})》(?:（[^（）]{2,30}）)?[^。《》]{0,60}"
+    r"(?:印发给|予以?(?:公布|发布|印发)|公布|现印发|经.{0,30}通过)"
+)
 BODY_NAME = re.compile(
     r"(政府|办公厅|办公室|委员会|部|局|厅|署|院|会|行|司|处|中心|组|室|省委|市委|区委|县委|党委|党组|集团|公司|大学|[信字数革融据]办|国资委|改革委|健康委|国务院)$"
 )
@@ -83,7 +102,9 @@ def read_head(text: str, meta: Mapping[str, str] | None = None) -> Head:
     head = lines[:_HEAD_LINES]
     labels = _labelled(head)
     title = find_title(lines) or labels.get("标题", "") or _meta(meta, "title")
-    number, number_year, decreed_by = _number(head)
+    number, number_year, decreed_by = _number(
+        [*(labels[name] for name in ("发文字号", "文号") if name in labels), *head]
+    )
     signature_date, signed_by = _signature(lines)
     date = signature_date or _head_date(head, labels) or find_date(_meta(meta, "date"))
     report = _REPORT.search(title)
@@ -103,21 +124,16 @@ def find_title(lines: Sequence[str]) -> str:
     First up to five lines that together end as titles of official documents do; then the beginning of a line that
     goes on with a number, a salutation or a label; then the text that a covering line names in 《》.
     """
-    for first in title_lines(lines)[:1]:
-        last = title_lines(lines)[-1]
-        return _once("".join(line.strip() for line in lines[first : last + 1]))
-    for line in lines[:6]:
-        glued = [title for piece in _pieces(line[:_HEAD_CHARACTERS]) if (title := _glued_title(piece))]
+    if found := title_lines(lines):
+        return _once("".join(lines[index].strip() for index in found))
+    head = [line[:_HEAD_CHARACTERS] for line in lines[:6]]
+    for line in head:
+        glued = [title for piece in _pieces(line) if (title := _glued_title(piece))]
         if glued:
             # The one with the issuer before 关于, where an exporter put the bare title first.
             return next((title for title in glued if title != glued[0] and title.endswith(glued[0])), glued[0])
-    named = re.compile(
-        r"《([^《》]{4,80}(?:《[^》]{2,60}》)?[^《》]{0,40})》(?:（[^（）]{2,30}）)?[^。《》]{0,60}(?:印发给|予以?(?:公布|发布|印发)|公布|现印发|经.{0,30}通过)"
-    )
-    for line in lines[:6]:
-        if (match := named.search(line[:_HEAD_CHARACTERS])) and ends_title(match.group(1)):
-            return match.group(1)
-    return ""
+    named = [match.group(1) for line in head if (match := _NAMED.search(line)) and ends_title(match.group(1))]
+    return named[0] if named else ""
 
 
 def title_lines(lines: Sequence[str]) -> list[int]:
@@ -133,7 +149,7 @@ def title_lines(lines: Sequence[str]) -> list[int]:
             continue
         title, best = "", None
         for last in range(first, min(first + 5, len(lines))):
-            if not is_title_part(lines[last]) or (title and _repeats(lines[last], title)):
+            if not is_title_part(lines[last]) or same_title(lines[last], title):
                 break
             title += lines[last].strip()
             if ends_title(title):
@@ -156,38 +172,25 @@ def label_block(lines: Sequence[str]) -> range:
 def is_title_part(line: str) -> bool:
     """Whether a line may be part of a title: short, no sentence, no number, no marker, no label."""
     line = line.strip()
-    if (
-        not 2 <= len(line) <= 120
-        or re.search(r"\d{5}", line)
-        or re.search(r"[。；，：:]|\t", re.sub(r"《[^》]*》|[（(][^）)]*[）)]", "", line))
-    ):
+    if not 2 <= len(line) <= 120:
         return False
-    if (
-        line.endswith("、")
-        or line.startswith(("详见", "见附件", "根据", "按照"))
-        or LABEL.match(line)
-        or re.fullmatch(r"目\s*[录次]|附件?\s*\d*", line)
-    ):
+    bare = re.sub(r"《[^》]*》|[（(][^）)]*[）)]", "", line)
+    if re.search(r"\d{5}", line) or re.search(r"[。；，：:]|\t", bare):
+        return False
+    if line.endswith("、") or re.match(r"详见|见附件|根据|按照|目\s*[录次]$|附件?\s*\d*$", line) or LABEL.match(line):
         return False
     return find_marker(line) is None and not NUMBER.search(line) and not (find_date(line) and len(line) < 40)
 
 
 def ends_title(text: str) -> bool:
     """Whether a title may end here: 办法, 意见, 规划（2021—2025年） and the like."""
-    return (
-        _TITLE_END.search(text.strip()) is not None
-        or re.search(r"(?:印发|发布|公布|转发)《[^》]{4,80}》$", text) is not None
-    )
+    return _TITLE_END.search(text.strip()) is not None
 
 
 def same_title(line: str, title: str) -> bool:
     """Whether a line is the title again, perhaps with other brackets."""
     key = comparison_key(line)
     return len(key) > 5 and key == comparison_key(title)
-
-
-def _repeats(line: str, title: str) -> bool:
-    return len(line.strip()) > 5 and comparison_key(line) == comparison_key(title)
 
 
 def _is_decree_line(lines: Sequence[str], index: int) -> bool:
@@ -219,10 +222,7 @@ def _once(title: str) -> str:
 
 def _pieces(line: str) -> Iterator[str]:
     """A head line's pieces: what stands between labels, before a number, before a salutation, before the contents."""
-    for part in re.split(
-        rf"{LABEL.pattern.replace('?P<name>', '?:')}|(?<![《（(])(?={_SALUTE}[^。]{{2,200}}[：:])|目\s*[录次](?=一、|第一)|[，,](?=[\u4e00-\u9fff]{{2,30}}关于)",
-        line,
-    ):
+    for part in _PIECE_ENDS.split(line):
         match = NUMBER.search(part)
         yield (_before_number(part[: match.start(2)])[0] if match else "") or part
 
@@ -230,21 +230,13 @@ def _pieces(line: str) -> Iterator[str]:
 def _glued_title(piece: str) -> str:
     """The title that a piece of a glued line begins with."""
     piece = _once(piece)
-    pattern = (
-        rf"(?:[\u4e00-\u9fff、\s]{{0,160}}关于[^。：]{{4,120}}?的[\u4e00-\u9fff]{{0,6}}?(?:{_FORMS})|[\u4e00-\u9fff、\s]{{4,60}}(?:印发|发布|公布)《[^》]{{4,60}}》"
-        rf"|[^。；：，将请]{{2,50}}?(?:规划|方案|计划|纲要|条例|办法|指南|白皮书))(?:[（(][^（）()]{{1,20}}[）)])?"
-    )
-    match = re.match(pattern, piece)
+    match = _GLUED.match(piece)
     if match is None or find_marker(piece):
         return ""
-    title, rest = match.group(), piece[match.end() :]
-    if (
-        rest
-        and not re.match(rf"\s|[（(]|{_SALUTE}|目\s*[录次]|第[一1]章|一、|发|来源|各|\d{{4}}", rest)
-        and not BODY_NAME.search(rest)
-    ):
+    rest = piece[match.end() :]
+    if rest and not _AFTER_TITLE.match(rest) and not BODY_NAME.search(rest):
         return ""
-    return _once(title.strip())
+    return _once(match.group().strip())
 
 
 def _before_number(text: str) -> tuple[str, str]:
@@ -257,40 +249,31 @@ def _before_number(text: str) -> tuple[str, str]:
 
 
 def _number(head: Sequence[str]) -> tuple[str, str, str]:
-    """发文字号, its year, and the body of a decree; a number that a sentence quotes in brackets is not the document's."""
-    found: list[tuple[int, str, str]] = []
+    """发文字号, its year, and the body of a decree; a number that a sentence quotes is not the document's."""
+    best: tuple[int, str, str] | None = None
     for line in head:
         for match in NUMBER.finditer(line[:_HEAD_CHARACTERS]):
             before, letters = _before_number(match.group(1))
-            bracketed = line[max(match.start() - 1, 0) : match.start()] in ("（", "(")
+            at = match.start() + len(before)
+            quoted = line[max(at - 1, 0) : at] in ("（", "(") or re.search(r"[》，、]$|根据|按照|依据", line[:at][-6:])
             alone = len(line) < 60 and not re.search(r"[。；]", line)
-            if alone or not (
-                bracketed or re.search(r"[》，、]$|根据|按照|依据", line[: match.start() + len(before)][-6:])
-            ):
-                rank = 0 if match.start() == 0 or alone else 1 if before else 2
-                found.append((rank, f"{letters}〔{match.group(2)}〕{int(match.group(3))}号", match.group(2)))
-        if found and found[0][0] == 0:
-            break
-    if found:
-        _, number, year = min(found, key=lambda item: item[0])
-        return number, year, ""
+            rank = 0 if at == 0 or alone else 1 if before else 2
+            if (alone or not quoted) and (best is None or rank < best[0]):
+                best = rank, f"{letters}〔{match.group(2)}〕{int(match.group(3))}号", match.group(2)
+    if best:
+        return best[1], best[2], ""
     for index, line in enumerate(head[:8]):
-        joined = re.sub(r"\s+", "", line + ("" if "号" in line else "".join(head[index + 1 : index + 2])))[
-            :_HEAD_CHARACTERS
-        ]
-        match = _DECREE.match(re.sub(rf"^[（(]?(?:{_DATE.pattern})", "", joined))
-        if match and len(line) < 80 and find_marker(line) is None:
-            body, form = match.group("body"), match.group("form")
-            try:
-                number = f"第{parse_numeral(match.group('number'))}号"
-            except ValueError:
-                continue
+        joined = re.sub(r"\s+", "", line if "号" in line else "".join(head[index : index + 2]))[:100]
+        decree = _DECREE.match(re.sub(rf"^[（(]?(?:{_DATE.pattern})", "", joined))
+        if decree and len(line) < 80 and find_marker(line) is None:
+            body, form = decree.group("body"), decree.group("form")
+            number = f"{form}第{parse_numeral(decree.group('number'))}号"
             # A decree of the State Council is 国令, whoever the form says commands: the state or the council.
             if form == "令" and re.search(r"国(?:务院)?$", body):
-                premier = re.search(r"国务院$", body) or any(re.match(r"\s*总\s*理", line) for line in head)
-                return "国令" + number, "", "国务院" if premier else body
+                council = body[-3:] in ("国", "国务院") or any(re.match(r"\s*总\s*理", text) for text in head)
+                return "国" + number, "", "国务院" if council else body
             body = body.removeprefix("中华人民共和国")
-            return body + form + number, "", body
+            return body + number, "", body
     return "", "", ""
 
 
@@ -308,11 +291,6 @@ def _labelled(head: Sequence[str]) -> dict[str, str]:
                 value += after
             found.setdefault(name, value[:120])
     return {name: value for name, value in found.items() if value}
-
-
-def format_number(match: re.Match[str]) -> str:
-    """A 发文字号 in its standard form: 国发〔2021〕29号."""
-    return f"{''.join(match.group(1).split())}〔{match.group(2)}〕{int(match.group(3))}号"
 
 
 def find_date(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The laws of what uses no instrument: sections hand down what they are, forms decide, the course of a text is followed."""
+"""The laws of what uses no instrument: sections hand down what they are, forms decide, a text has a course."""
 
 from __future__ import annotations
 

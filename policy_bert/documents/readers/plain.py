@@ -98,7 +98,8 @@ def _checked(text: str) -> str:
 
 # Front matter between two lines of --- or +++ at the very beginning, and comments, over several lines too.
 _NO_TEXT_OF_MARKDOWN = re.compile(
-    r"\A\ufeff?\s*(?P<fence>---|\+\+\+)[ \t]*\r?\n(?:[^\r\n]*\r?\n){0,200}?(?P=fence)[ \t]*(?=\r?\n|\Z)|<!--(?s:.*?)(?:-->|\Z)"
+    r"\A\ufeff?\s*(?P<fence>---|\+\+\+)[ \t]*\r?\n(?:[^\r\n]*\r?\n){0,200}?(?P=fence)[ \t]*(?=\r?\n|\Z)"
+    r"|<!--(?s:.*?)(?:-->|\Z)"
 )
 _MARKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$"), r"\1"),

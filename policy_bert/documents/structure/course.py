@@ -61,7 +61,7 @@ _RUN = 4
 class Course:
     """Whether the text, as it is followed sentence by sentence, still tells of what has been or has come to its plans.
 
-    Reports and replies begin with what was done; a heading or an opening that names what is to come (今年政府工作的总体要求,
+    Reports and replies begin with what was done; a heading or an opening that names what is to come (今年总体要求,
     下一步, a year after the one reported) ends it, a heading that looks back begins it again. In questions and answers
     each question decides. Other texts have no course.
     """

@@ -224,7 +224,7 @@ def _mark_foot(lines: Sequence[str], kinds: list[UnitKind], body: int) -> None:
 
 
 def _is_text(line: str) -> bool:
-    """Whether a line after the date is text again: it is numbered, or a sentence that says nothing of the paper itself."""
+    """Whether a line after the date is text again: numbered, or a sentence that is not about the paper."""
     line = line.strip()
     return not AFTERWARDS.search(line) and (find_marker(line) is not None or line.endswith(("。", "；")))
 

@@ -236,7 +236,7 @@ class _Numberer:
         return votes
 
     def _topics(self) -> set[int]:
-        """Lines that are a short sentence and name the topic of the longer line below: so are most such lines of a part."""
+        """Lines that are a short sentence and name the topic of the longer line below, as most such of a part do."""
         short = [
             index
             for index, line in enumerate(self.lines[:-1])

@@ -28,7 +28,7 @@ _NO_TOPIC = re.compile(r"的。$|\d|应|须|不得|可以|^[A-Za-z]|[：；“]$
 _LONGEST_TOPIC, _LONGEST_UNNUMBERED = 25, 18
 _OWN_UNITS = ("heading", "title", "toc", "front_matter", "salutation", "signature", "attachment")
 _SHORTEST_CELL = 8
-# A column's head that names what is done; every other head (序号, 责任单位, 指标来源 …) heads names, figures or sources.
+# A column's head that names what is done; other heads (序号, 责任单位, 指标来源 …) stand above names and figures.
 _MEASURES = re.compile(
     r"任务|措施|举措|内容|要求|做法|条款|方向|事项|政策|目标(?!值)|标准(?!号|编号)|重点|建设|安排|说明|描述|支持|职责|义务|成果|条件"
 )
@@ -183,7 +183,7 @@ class _Columns:
 
 
 def _is_head_row(cells: Sequence[str]) -> bool:
-    """Whether a row's cells are the heads of columns: short, without a sentence, and at least two of them usual heads."""
+    """Whether a row's cells are the heads of columns: short, without a sentence, at least two of them usual."""
     if any(len(cell) > 16 or re.search(r"[。；]", cell) for cell in cells):
         return False
     named = sum(bool(_MEASURES.search(cell) or _NAMES.search(cell)) for cell in cells)
@@ -195,7 +195,7 @@ def _is_head_row(cells: Sequence[str]) -> bool:
 
 
 def _cell_kind(body: str, head: str) -> UnitKind:
-    """What a cell's sentence is: `table` if it is short, a name or a formula, or stands below a head of such; else by form."""
+    """What a cell's sentence is: `table` if it is short, a name, a formula, or below a head of such; else by form."""
     letters = sum(character.isalpha() for character in body)
     if letters < _SHORTEST_CELL or not re.search(r"[\u3400-\u9fff]", body):
         return "table"
