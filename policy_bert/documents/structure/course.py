@@ -14,20 +14,28 @@ from policy_bert.documents.structure.numerals import parse_numeral
 Genre = Literal["report", "reply", "interview"]
 
 _GENRES: tuple[tuple[Genre, re.Pattern[str]], ...] = (
-    ("interview", re.compile(r"答记者问|(?:政策|文件)?解读(?:[（(].{1,20}[）)])?$|^解读|一图读懂|政策问答|问答$")),
+    (
+        "interview",
+        re.compile(r"答记者问|(?:政策|文件)?解读(?:[（(].{1,20}[）)])?$|^解读|一图读懂|政策问答|问答$"),
+    ),
     (
         "report",
         re.compile(
-            r"工作(?:报告|总结)(?:[（(].{1,20}[）)])?$|执行情况(?:和|与|及).{0,60}(?:草案|计划).{0,12}报告|^(?:现在，?)?(?:我)?.{0,6}代表.{2,20}(?:政府|国务院|委员会).{0,6}向(?:大会|各位代表).{0,40}报告"
+            r"工作(?:报告|总结)(?:[（(].{1,20}[）)])?$|执行情况(?:和|与|及).{0,60}(?:草案|计划).{0,12}报告"
+            r"|^(?:.{2,12}：)?(?:现在|下面)?，?我?.{0,6}代表(?!.{0,10}中央委员会).{2,20}[，,]?(?:向.{0,12})?作?.{0,6}(?:报告|汇报)"
         ),
     ),
     (
         "reply",
         re.compile(
-            r"(?:的)?(?:答复|复函|回复)(?:意见|函)?(?:[（(].{1,20}[）)])?$|收悉.{0,30}(?:答复|函复|回复)|(?:答复|函复|回复)如下[：:]?$"
+            r"(?:提案|建议|议案|来信|来函).{0,40}(?:答复|复函|回复)(?:意见|函)?(?:[（(].{1,20}[）)])?$|的答复(?:[（(].{1,20}[）)])?$"
+            r"|收悉.{0,30}(?:答复|函复|回复)|(?:提案|建议).{0,40}收悉"
         ),
     ),
 )
+# How the body of a report begins where its head is lost: with the year that it reports.
+_REVIEWS = re.compile(r"^(?:刚刚)?过去的?(?:一年|五年|20\d\d年)|^20\d\d年[，,]?是[^。]{4,60}(?:之年|一年)")
+_TARGETS = re.compile(r"总体要求|预期目标|主要目标")
 _QUESTION = re.compile(r"^(?:记者|问题?|Q)\s*\d{0,2}\s*[：:、.]|^问[：:]?\S|[？?]$")
 _ASKED_OF_BACKGROUND = re.compile(
     r"背景|意义|考虑|总体思路|过程|原则|亮点|特点|定位|适用范围|什么是|区别|关系|为什么|为何|目的|依据|理解|成效|进展|现状|基础|情况如何"
@@ -35,14 +43,14 @@ _ASKED_OF_BACKGROUND = re.compile(
 _FIVE_YEARS = r"“?十(?P<plan>[一二三四五六七])五”?(?:时期|期间|规划|计划)"
 _FUTURE = r"下一?步|今后|接下来|下一?阶段|未来[一二三四五几]年|新的一年"
 _PLAN_NAME = re.compile(
-    rf"^(?:(?:今|明|(?P<year>20\d\d))年|{_FIVE_YEARS}|{_FUTURE}|本届|后\S年)\S{{0,24}}(?:工作|任务|安排|目标|要求|重点|思路|举措|打算|部署|计划|建议|发展|措施|建设)"
+    rf"^(?:对|关于|(?:扎实|努力)?做好)?(?:(?:今|明|(?P<year>20\d\d))年|{_FIVE_YEARS}|{_FUTURE}|本届|后\S年)\S{{0,24}}(?:工作|任务|安排|目标|要求|重点|思路|举措|打算|部署|计划|建议|发展|措施|建设)"
     r"|^(?:总体|基本)(?:要求|思路)|^主要(?:预期)?目标|^(?:重点|主要)(?:工作|任务)|^(?:工作|有关)?(?:安排|打算|计划|建议|措施)|^进一步"
     r"|^(?:实现|推动|加快|全面|坚持|努力|扎实|聚焦|奋力|切实)\S{2,30}(?:今|明|(?P<later>20\d\d))年"
 )
 _PLAN_OPENING = re.compile(
     rf"^(?:各位代表[！，：])?(?:(?:(?:今|新的一|(?P<year>20\d\d))年|{_FIVE_YEARS}|今后五年)[，,]?(?:是|也是|我们(?:要|将)|要|将|政府工作|经济社会发展|全[省市县国区](?:经济|上下要)))"
     rf"|[，在]?今后\S{{1,5}}年[，内]|^(?:各位代表[！，：])?(?:{_FUTURE})[，,]?(?:我们|我[局委市厅办部省会区县]|将|要|全[省市县])"
-    r"|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
+    r"|(?:经济社会发展|政府工作|全年)的?(?:主要|总体)?(?:预期)?(?:目标|要求)\S{0,3}[是为：]|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
 )
 _INTENDS = re.compile(
     r"^(?:[一二三四五六七八九十]是|第[一二三四五六七八九]，)?(?:要|必须|我们(?:要|将|必须)|继续|下一步|今后)|[，；]要|必须(?!的)|应当|不得"
@@ -56,6 +64,7 @@ _PAST_TENSE = re.compile(
     r"[\u4e00-\u9fff]了|已[经于在成建形完]?|累计|达到?\d|目前|取得|近年来|去年|以来|20\d\d年[^，。]{0,6}(?:月|，)|增长|荣获|先后|共(?:有|计|组织)"
 )
 _RUN = 4
+_ADDRESS = 2  # sentences with which a text opens, before which nothing is yet told
 
 
 class Course:
@@ -75,13 +84,14 @@ class Course:
             for line in lines
         )
         self.reported_year = 0
-        self._intending = 0
+        self._intending = self._told = 0
         self._closed = False
         if self.genre == "report":
             titled = re.search(
                 r"(20\d\d)年", next((line for line in lines[:3] if "报告" in line and len(line) < 60), "")
             )
-            self.reported_year = int(titled.group(1)) - 1 if titled else 0
+            opening = re.search(r"(20\d\d)年", "".join(line[:200] for line in lines[:6]))
+            self.reported_year = int(titled.group(1)) - 1 if titled else int(opening.group(1)) if opening else 0
 
     def head(self, heading: str) -> None:
         """Take note of a heading (without its numbering)."""
@@ -93,8 +103,12 @@ class Course:
                 self.tells = _ASKED_OF_BACKGROUND.search(heading) is not None
             else:
                 self.tells = self.tells and section_kind(heading) is not None
-        elif section_kind(heading) == "background" and not self._is_ahead(_PLAN_NAME.search(heading)):
+        elif section_kind(heading) == "background" and (
+            "回顾" in heading or not self._is_ahead(_PLAN_NAME.search(heading))
+        ):
             self.tells, self._intending = True, 0
+        elif heading.endswith(("：", ":")) or (heading.startswith("进一步") and self.genre == "report"):
+            return
         elif (match := _PLAN_NAME.search(heading)) and self._is_ahead(match):
             self.tells = False
 
@@ -112,13 +126,15 @@ class Course:
         if self.genre == "report" and _CLOSES.search(sentence[-200:]):
             self._closed = not self.tells
             return "background"
-        if self.genre == "report" and not self.reported_year and (year := re.search(r"(20\d\d)年", sentence)):
-            self.reported_year = int(year.group(1))
         if not self.tells:
             return None
-        if self._is_ahead(_PLAN_OPENING.search(sentence[:200])):
+        if "。" not in sentence and len(sentence) < 40:
+            self.head(sentence)
+            return "background" if self.tells else None
+        if self._told >= _ADDRESS and self._is_ahead(_PLAN_OPENING.search(sentence[:200])):
             self.tells = False
             return None
+        self._told += 1
         if not _INTENDS.search(sentence[:400]):
             self._intending = 0
             return "background" if not self.plainly or _PAST_TENSE.search(sentence[:400]) else None
@@ -152,12 +168,13 @@ def is_question(text: str) -> bool:
 
 def _genre(lines: Sequence[str]) -> Genre | None:
     for line in lines[:6]:
-        if len(line) > 200:
-            continue
         for genre, pattern in _GENRES:
-            if pattern.search(line.strip()):
+            if pattern.search(line.strip() if len(line) < 200 else line[:80]):
                 return genre
-    if sum(line.startswith("各位代表") for line in lines) >= 2:
+    reviews = any(_REVIEWS.match(line.removeprefix("各位代表：")) for line in lines[:3])
+    if (reviews and any(_TARGETS.search(line[:60]) for line in lines)) or (
+        sum(line.startswith("各位代表") for line in lines) >= 2
+    ):
         return "report"
     if sum(is_question(line) for line in lines[:80] if len(line) < 100) >= 3:
         return "interview"

@@ -90,6 +90,8 @@ def _sentences(text: str) -> Iterator[_Sentence]:
         elif segment.run_in:
             course.head(line[body_start : segment.run_in])
         section = _section(segment.headings)
+        if course.genre in ("report", "reply") and section == "background" and not segment.articles:
+            section = None  # such texts look back and ahead by their course, whatever their headings' ranks
         spans = list(_spans(line))
         heads = columns.heads(line) if segment.kind == "content" else ()
         for number, (start, end, cell) in enumerate(spans):
