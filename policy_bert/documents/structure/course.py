@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from policy_bert.documents.model import UnitKind
-from policy_bert.documents.structure.background import section_kind
+from policy_bert.documents.structure.background import begins_with_act, section_kind
 from policy_bert.documents.structure.marks import find_marker
 from policy_bert.documents.structure.numerals import parse_numeral
 
@@ -16,7 +16,7 @@ Genre = Literal["report", "reply", "interview"]
 _GENRES: tuple[tuple[Genre, re.Pattern[str]], ...] = (
     (
         "interview",
-        re.compile(r"答记者问|(?:政策|文件)?解读(?:[（(].{1,20}[）)])?$|^解读|一图读懂|政策问答|问答$"),
+        re.compile(r"(?:答记者问|解读|问答)(?:[（(].{1,20}[）)])?$|^(?:政策)?解读|^一图读懂"),
     ),
     (
         "report",
@@ -54,7 +54,7 @@ _PLAN_OPENING = re.compile(
 )
 _INTENDS = re.compile(
     r"^(?:[一二三四五六七八九十]是|第[一二三四五六七八九]，)?(?:要|必须|我们(?:要|将|必须)|继续|下一步|今后)|[，；]要|必须(?!的)|应当|不得"
-    r"|(?<![即必])将(?:继续|进一步|着力|会同|积极|加大|加强|加快|按照|统筹|大力|坚持|全力|努力|重点|不断|组织|持续|以|在|结合|推动|认真|抓)|拟(?:研究|制定|出台|采取|在|于|对)|力争|[到至]20\d\d年"
+    r"|(?<![即必])将(?:继续|进一步|着力|会同|积极|加大|加强|加快|按照|统筹|大力|坚持|全力|努力|重点|不断|组织|持续|以|在|结合|推动|认真|抓)|拟(?:研究|制定|出台|采取|在|于|对)|力争|底前|[到至]20\d\d年"
 )
 _CLOSES = re.compile(r"让我们(?:更加)?紧密|(?:奋斗|努力|前进|贡献|篇章)[！!]$")
 _FOOTNOTE = re.compile(
@@ -109,11 +109,14 @@ class Course:
             self.tells, self._intending = True, 0
         elif heading.endswith(("：", ":")) or (heading.startswith("进一步") and self.genre == "report"):
             return
-        elif (match := _PLAN_NAME.search(heading)) and self._is_ahead(match):
-            self.tells = False
+        else:
+            self.tells = self.tells and not self._is_ahead(_PLAN_NAME.search(heading))
 
-    def kind(self, sentence: str) -> UnitKind | None:
-        """`background` for a sentence of the telling part; None where the sentence itself must decide."""
+    def kind(self, sentence: str, section: UnitKind | None = None) -> UnitKind | None:
+        """`background` for a sentence of the telling part; None where the sentence itself must decide.
+
+        `section` is what the headings above it say.
+        """
         if self.genre is None:
             return None
         if self.genre == "interview":
@@ -137,7 +140,11 @@ class Course:
         self._told += 1
         if not _INTENDS.search(sentence[:400]):
             self._intending = 0
-            return "background" if not self.plainly or _PAST_TENSE.search(sentence[:400]) else None
+            # A reply may list its measures before it looks ahead: where no heading says that it looks back, tense must.
+            acts = (
+                self.genre == "reply" and section != "background" and (self.plainly or begins_with_act(sentence[:20]))
+            )
+            return None if acts and not _PAST_TENSE.search(sentence[:400]) else "background"
         if self.plainly:
             return None
         self._intending += 1

@@ -90,8 +90,6 @@ def _sentences(text: str) -> Iterator[_Sentence]:
         elif segment.run_in:
             course.head(line[body_start : segment.run_in])
         section = _section(segment.headings)
-        if course.genre in ("report", "reply") and section == "background" and not segment.articles:
-            section = None  # such texts look back and ahead by their course, whatever their headings' ranks
         spans = list(_spans(line))
         heads = columns.heads(line) if segment.kind == "content" else ()
         for number, (start, end, cell) in enumerate(spans):
@@ -106,8 +104,10 @@ def _sentences(text: str) -> Iterator[_Sentence]:
             elif not _LETTERS.search(body):
                 kind = "fragment"
             else:
-                told = None if segment.articles else course.kind(body)
-                kind = sentence_kind(body, section, segment.preamble, segment.articles)
+                told = None if segment.articles else course.kind(body, section)
+                # Reports and replies look back and ahead by their course, whatever the ranks of their headings.
+                by_course = course.genre in ("report", "reply") and section == "background"
+                kind = sentence_kind(body, None if by_course else section, segment.preamble, segment.articles)
                 if kind == "content" and told:
                     kind = told
                 elif (
