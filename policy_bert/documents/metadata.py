@@ -36,8 +36,16 @@ _TITLE_END = re.compile(
     r"|预案|总结|倡议|公约|协定|守则|须知|路线图|体系)(?:\s*[（(〔][^（）()]{1,24}[）)〕])?$|(?:印发|发布|公布|转发)《[^》]{4,80}》$"
 )
 _PROMULGATED = re.compile(
-    r"(?:^|[日（(、\s])(?P<body>[\u4e00-\u9fff、]{2,30}?)(?:令第\s*\d{1,4}\s*号)?(?:联合)?(?:公布|发布|颁布|批准|印发)(?!的)"
+    r"(?:^|[日（(、\s])([\u4e00-\u9fff、]{2,30}?)(?:令第\s*\d{1,4}\s*号)?(?:联合)?(?:公布|发布|颁布|批准|印发)(?!的)"
 )
+_ASSEMBLY = re.compile(
+    r"([\u4e00-\u9fff]{2,12}?)?第[^，。]{1,6}届(全国|[\u4e00-\u9fff]{2,12}?)?(人民代表大会(?:常务委员会)?)[^，。]{0,20}(?:会议|通过|公告)"
+)
+_MEETING = re.compile(
+    r"([\u4e00-\u9fff]{2,16}?)(?:(?:19|20)\d\d年)?(?:第[^，。]{1,6}次)?(?:[部常委局厅行署办室]务|全体)会议[^。]{0,12}(?:审议|讨论|通过)"
+)
+_SPEAKER = re.compile(r"([\u4e00-\u9fff]{3,20}?)(?:有关|相关)?(?:部门|司局)?(?:有关|相关)?负责(?:人|同志)")
+_COURT = re.compile(r"(最高人民法院|最高人民检察院)(?:审判委员会|检察委员会|公告)")
 _FORM_END = re.compile(rf"(?:{_FORMS})(?:[（(〔][^（）()]{{1,24}}[）)〕])?$")
 _TITLE_ISSUER = re.compile(r"^(?!关于|印发|转发)([\u4e00-\u9fff、\s]{2,200}?)(?:关于|印发|转发|公布|发布)")
 _REPORT = re.compile(
@@ -71,6 +79,13 @@ _NAMED = re.compile(
 BODY_NAME = re.compile(
     r"(政府|办公厅|办公室|委员会|部|局|厅|署|院|会|行|司|处|中心|组|室|省委|市委|区委|县委|党委|党组|集团|公司|大学|[信字数革融据]办|国资委|改革委|健康委|国务院)$"
 )
+_DATE_LABELS = ("成文日期", "发文日期", "公布日期", "发布日期", "发布时间", "生成日期")
+_ISSUER_LABELS = ("发文机关", "发布部门", "发布机构", "制定机关", "发布单位", "发文单位")
+# What parts a body's name from what is glued before it, and what follows a date that signs nothing.
+_BEFORE_BODY = re.compile(
+    r"[。；：）)】\d》，]|说明|[名清]单|方案|办法|名录|指南|[书总请]表|附件|目录|规[定划]|计划|路线图|\.\w{3,4}"
+)
+_NO_SIGNATURE = re.compile(r"起|前|至|，|以来|的|在|第|通过|联合|印发|[发公颁]布|批准")
 _META_NAMES = {
     "title": ("ArticleTitle", "og:title"),
     "date": ("PubDate", "publishdate", "article:published_time"),
@@ -314,16 +329,9 @@ def is_date_line(line: str) -> bool:
 
 
 def _head_date(head: Sequence[str], labels: Mapping[str, str]) -> str:
-    for name in ("成文日期", "发文日期", "公布日期", "发布日期", "发布时间", "生成日期"):
-        if date := find_date(labels.get(name, "")):
-            return date
-    for line in head[:8]:
-        date = find_date(
-            re.sub(r"[自于从][^，。]{0,14}起(?:正式)?(?:施行|实施|执行|生效|印发)", "", line[:_HEAD_CHARACTERS])
-        )
-        if date and len(line) < 200 and "\t" not in line:
-            return date
-    return ""
+    in_force = re.compile(r"[自于从][^，。]{0,14}起(?:正式)?(?:施行|实施|执行|生效|印发)")
+    lines = [in_force.sub("", line[:_HEAD_CHARACTERS]) for line in head[:8] if len(line) < 200 and "\t" not in line]
+    return next(filter(None, map(find_date, [*(labels.get(name, "") for name in _DATE_LABELS), *lines])), "")
 
 
 def _signature(lines: Sequence[str]) -> tuple[str, str]:
@@ -335,17 +343,9 @@ def _signature(lines: Sequence[str]) -> tuple[str, str]:
                 return find_date(line), re.sub(r"\s+", " ", above)
     for line in [*lines[:20], *lines[-_FOOT_LINES:]]:
         for match in _DATE.finditer(line):
-            before = re.split(
-                r"[。；：）)】\d》，]|说明|[名清]单|方案|办法|名录|指南|[书总请]表|附件|目录|规[定划]|计划|路线图|\.\w{3,4}",
-                line[: match.start()][-200:],
-            )[-1].strip()
-            after = line[match.end() :]
-            if (
-                2 < len(before) <= 160
-                and BODY_NAME.search(before)
-                and not re.match(r"起|前|至|，|以来|的|在|第|通过|联合|印发|[发公颁]布|批准", after)
-                and not re.search(r"[的于由经]", before)
-            ):
+            before = _BEFORE_BODY.split(line[: match.start()][-200:])[-1].strip()
+            is_body = 2 < len(before) <= 160 and BODY_NAME.search(before) and not re.search(r"[的于由经]", before)
+            if is_body and not _NO_SIGNATURE.match(line, match.end()):
                 return find_date(match.group()), re.sub(r"\s+", " ", before)
     return next((find_date(line) for line in reversed(lines[-_FOOT_LINES:]) if is_date_line(line)), ""), ""
 
@@ -360,46 +360,22 @@ def _issuer(title: str, signed_by: str, decreed_by: str, labels: Mapping[str, st
     named = "、".join(match.group(1).split()) if match else ""
     if named and not (re.search(r"等.{0,6}部门$", named) and signed_by):
         return named
-    labelled = next(
-        (
-            labels[name]
-            for name in ("发文机关", "发布部门", "发布机构", "制定机关", "发布单位", "发文单位")
-            if name in labels
-        ),
-        "",
-    )
+    labelled = next((labels[name] for name in _ISSUER_LABELS if name in labels), "")
     return signed_by or labelled or (decreed_by if decreed_by != "主席" else "") or _adopted_by(head) or decreed_by
 
 
 def _adopted_by(head: Sequence[str]) -> str:
     """Who adopted, promulgated or explains the text, as one of the first lines says."""
-    for line in sorted(head[:6], key=lambda line: "批准" in line and "通过" not in line):
-        line = line[:_HEAD_CHARACTERS]
-        if match := re.search(
-            r"([\u4e00-\u9fff]{2,12}?)?第[^，。]{1,6}届(全国|[\u4e00-\u9fff]{2,12}?)?(人民代表大会(?:常务委员会)?)[^，。]{0,20}(?:会议|通过|公告)",
-            line,
-        ):
+    for line in sorted((line[:_HEAD_CHARACTERS] for line in head[:6]), key=lambda x: "批准" in x and "通过" not in x):
+        if match := _ASSEMBLY.search(line):
             place = re.sub(r"^.*[日年]|^[（(]|根据|经", "", match.group(1) or "")
             return place + (match.group(2) or "") + match.group(3)
-        if match := re.search(
-            r"(?:由|经|日)?([\u4e00-\u9fff]{2,16}?)(?:(?:19|20)\d\d年)?(?:第[^，。]{1,6}次)?(?:部务|常务|委务|局务|厅务|行务|署务|办务|室务|全体)会议[^。]{0,12}(?:审议|讨论|通过)",
-            line,
-        ):
-            body = re.sub(r"^.*(?:由|经|日|次)", "", match.group(1))
-            if BODY_NAME.search(body):
-                return body
-        if match := re.search(
-            r"([\u4e00-\u9fff]{3,20}?)(?:有关|相关)?(?:部门|司局)?(?:有关|相关)?负责(?:人|同志)", line
-        ):
-            body = re.sub(r"^.*(?:日前|近日|日|，)", "", match.group(1)).removesuffix("有关").removesuffix("相关")
-            if BODY_NAME.search(body) or body.endswith(("办", "委")):
-                return body
-        if len(line) < 100 and find_date(line[:16]) and (match := _PROMULGATED.search(line)):
-            body = match.group("body").removeprefix("中华人民共和国")
-            if BODY_NAME.search(body):
-                return body
-        if match := re.match(r"(?:.{0,30}日)?(最高人民法院|最高人民检察院)(?:审判委员会|公告)", line):
-            return match.group(1)
+        dated = _PROMULGATED if len(line) < 100 and find_date(line[:16]) else _MEETING
+        for pattern in (_MEETING, _SPEAKER, _COURT, dated):
+            if match := pattern.search(line):
+                body = re.sub(r"^.*(?:由|经|次|日前|近日|日|，)|^中华人民共和国|(?:有关|相关)$", "", match.group(1))
+                if BODY_NAME.search(body):
+                    return body
     return ""
 
 

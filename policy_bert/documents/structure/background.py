@@ -165,6 +165,7 @@ _SIGNIFICANCE = re.compile(
 _ATTITUDE = re.compile(
     r"(?:高度重视|提高政治站位|充分认识|统一思想|提高认识)(?!.*(?:建立|制定|健全|明确|纳入|加大|安排|成立|设立|出台|严格|履行|监督|考核|检查|推动|推进|打造|培育|持续|加快|开展))"
 )
+_YEAR_IS = re.compile(r"(?:今年|20\d\d年)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|关键年|一年)[，,。；]")
 _SLOGAN = re.compile(
     r"^(?:各位代表|同志们|朋友们|委员们|各位委员)[！!：:，,]?$|^让我们|表示(?:最?\S{0,3}[诚衷崇真]\S{1,4})?的?(?:感谢|敬意|问候|祝愿|慰问)|(?:不懈|团结|接续|努力|共同|继续)?(?:奋斗|努力|拼搏)[！!]$"
     r"|(?:新的更大|更大|应有的?)(?:的)?贡献[！!]|[！!]$"
@@ -211,11 +212,8 @@ def sentence_kind(
         return "formal"
     if _DEFINITION.search(sentence) and re.search(r"指|称|用语|术语|^[［\[]", sentence):
         return "definition"
-    if (
-        section not in (None, "content")
-        and not (articles and section == "principle")
-        and not _BREAKS[section].search(sentence)
-    ):
+    inherits = section not in (None, "content") and not (articles and section == "principle")
+    if section and inherits and not _BREAKS[section].search(sentence):
         return section
     if articles:
         return "content"
@@ -223,22 +221,18 @@ def sentence_kind(
         return "background"
     if _GUIDANCE.search(sentence) or _ATTITUDE.search(sentence):
         return "principle"
-    if _DESCRIBES.search(sentence) and not (_ORDERS.search(sentence) or _ACTS_FIRST.match(sentence)):
-        return "definition" if not sentence.startswith("《") else "background"
-    if _PAST.match(sentence) and _narrates(sentence, preamble):
+    if section == "content":
+        return "content"
+    orders = _ORDERS.search(sentence) is not None
+    if _DESCRIBES.search(sentence) and not (orders or _ACTS_FIRST.match(sentence)):
+        return "background" if sentence.startswith("《") else "definition"
+    narrates = (preamble and not _DIRECTIVE.search(sentence)) or (not orders and _NARRATES.search(sentence))
+    if narrates and _PAST.match(sentence):
         return "background"
-    if re.search(r"^(?:今年|20\d\d年)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|关键年|一年)[，,。；]", sentence):
-        return "background" if not re.search(r"[，；]要|我们[要将]", sentence) else "content"
+    if _YEAR_IS.match(sentence):
+        return "content" if re.search(r"[，；]要|我们[要将]", sentence) else "background"
     remark = _DEFICIENCY.search(sentence) or _SIGNIFICANCE.search(sentence)
-    if remark and not (_ORDERS.search(sentence) or _ACTS_FIRST.search(sentence)):
-        return "background"
-    return "content"
-
-
-def _narrates(sentence: str, preamble: bool) -> bool:
-    if preamble and not _DIRECTIVE.search(sentence):
-        return True
-    return _NARRATES.search(sentence) is not None and not _ORDERS.search(sentence)
+    return "background" if remark and not (orders or _ACTS_FIRST.search(sentence)) else "content"
 
 
 def _is_formal(sentence: str) -> bool:
