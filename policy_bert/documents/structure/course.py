@@ -93,9 +93,9 @@ class Course:
             opening = re.search(r"(20\d\d)年", "".join(line[:200] for line in lines[:6]))
             self.reported_year = int(titled.group(1)) - 1 if titled else int(opening.group(1)) if opening else 0
 
-    def head(self, heading: str) -> None:
-        """Take note of a heading (without its numbering)."""
-        self._closed = False
+    def head(self, heading: str, numbered: bool = False) -> None:
+        """Take note of a heading, given without its numbering; only a numbered one goes on after the closing words."""
+        self._closed = self._closed and not numbered
         if self.genre is None:
             return
         if self.genre == "interview":

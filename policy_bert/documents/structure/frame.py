@@ -33,6 +33,7 @@ _SALUTATION = re.compile(
 _SPEECH = re.compile(r"^(?:各位|尊敬的)[^。]{1,20}[：:]$|^(?:同志们|朋友们)[！：:]$")
 ATTACHMENT_LIST = re.compile(r"^附(?:件|录)?\s*[0-9０-９一二三四五六七八九十]*\s*[：:]\s*\S")
 ATTACHMENT = re.compile(r"^附\s*(?:件|录)?\s*[0-9０-９一二三四五六七八九十]{0,3}(?:-\d+)?\s*[：:]?$")
+_ATTACHMENT_TITLE = re.compile(r"附\s*件\s*[0-9０-９一二三四五六七八九十]{1,3}(?:-\d+)?[\s：:]\s*[^。；，]{2,60}$")
 _OFFICER = re.compile(
     r"^(?:总\s*理|部\s*长|局\s*长|主\s*任|主\s*席|省\s*长|市\s*长|署\s*长|行\s*长|院\s*长|厅\s*长|检察长)\s*[\u4e00-\u9fff\s]{2,8}$"
 )
@@ -117,12 +118,17 @@ def frame_kinds(lines: Sequence[str]) -> list[UnitKind]:
     kinds: list[UnitKind] = ["content"] * len(lines)
     for index in contents_lines(lines):
         kinds[index] = "toc"
+    title = "".join(lines[index].strip() for index in title_lines(lines))
     body = _mark_head(lines, kinds)
     _mark_foot(lines, kinds, body)
     for index in range(body, len(lines)):
         line = lines[index].strip()
         if kinds[index] == "content" and _SPEECH.match(line):
             kinds[index] = "salutation"
+        elif kinds[index] == "content" and title and same_title(line, title):
+            kinds[index] = "title"
+        elif kinds[index] == "content" and _ATTACHMENT_TITLE.match(line):
+            kinds[index] = "attachment"
         elif kinds[index] == "content" and _is_label(line):
             kinds[index] = "front_matter"
     return kinds

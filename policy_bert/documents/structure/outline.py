@@ -242,7 +242,7 @@ class _Numberer:
             for index, line in enumerate(self.lines[:-1])
             if self.segments[index].kind == "content"
             and not self.segments[index].marker
-            and re.fullmatch(r"[^。；：！？\d\t]{4,24}。", line.strip())
+            and re.fullmatch(r"[^，。；：！？\d\t]{4,18}。", line.strip())
         ]
         topics = {
             index
@@ -251,7 +251,7 @@ class _Numberer:
             and not following.marker
             and len(self.lines[index + 1]) > max(2 * len(self.lines[index]), 40)
         }
-        return topics if len(topics) >= 0.8 * len(short) else set()
+        return topics if len(topics) >= 0.6 * len(short) else set()
 
     def _is_heading(self, index: int, marker: Marker | None) -> bool:
         line = self.lines[index].strip()

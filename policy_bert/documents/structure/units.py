@@ -86,9 +86,9 @@ def _sentences(text: str) -> Iterator[_Sentence]:
         if _GLOSSARY.search(line[:200]) and segment.kind == "content":
             glossary = place
         if segment.kind == "heading":
-            course.head(line[body_start:])
+            course.head(line[body_start:], body_start > 0)
         elif segment.run_in:
-            course.head(line[body_start : segment.run_in])
+            course.head(line[body_start : segment.run_in], body_start > 0)
         section = _section(segment.headings)
         spans = list(_spans(line))
         heads = columns.heads(line) if segment.kind == "content" else ()
