@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Z_95 = 1.959963984540054
-ASSUMED_CORRELATION = 0.1  # of units within a document, where all or none of them count and nothing can be estimated
+LEAST_CORRELATION = 0.1  # of units within a document: what is assumed where fewer documents than show it seem less alike
 
 _T_95 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139)
 
@@ -73,7 +73,8 @@ def clustered_interval(counts: ArrayLike, totals: ArrayLike) -> tuple[float, flo
     Wilson's interval with the effective sample size n / design effect (Kish 1965; compared with other intervals for
     clustered proportions by Dean and Pagano 2015) and Student's t between documents in place of 1.96. The design
     effect is the variance of the share by leaving out each document in turn (the jackknife) divided by that of
-    independent units, and at least 1. With one document nothing can be said of others: None.
+    independent units, and at least what a correlation of 0.1 within documents gives: few documents often seem less alike
+    than they are. With one document nothing can be said of others: None.
 
     Args:
         counts: Units that count, by document; shape (documents,).
@@ -86,9 +87,8 @@ def clustered_interval(counts: ArrayLike, totals: ArrayLike) -> tuple[float, flo
         return None
     units, clusters = float(sizes.sum()), len(sizes)
     share = float(counted.sum()) / units
+    effect = 1 + (float(sizes @ sizes) / units - 1) * LEAST_CORRELATION
     if 0 < share < 1:
         changes = (counted - share * sizes) / (units - sizes)
-        effect = (clusters - 1) / clusters * float(changes @ changes) * units / (share * (1 - share))
-    else:
-        effect = 1 + (float(sizes @ sizes) / units - 1) * ASSUMED_CORRELATION
+        effect = max(effect, (clusters - 1) / clusters * float(changes @ changes) * units / (share * (1 - share)))
     return wilson_interval(share, units / max(1.0, effect), t_95(degrees))

@@ -26,11 +26,11 @@ def test_mean_of_values_has_students_interval_and_one_value_none():
     assert student_t_interval([0.5]) is None
 
 
+@pytest.mark.parametrize(("share", "correlation"), [(0.35, 0.1), (0.1, 0.14), (0.9, 0.14)])
 @pytest.mark.parametrize("equal", [True, False])
 @pytest.mark.parametrize("documents", [2, 3, 5, 10, 30])
-def test_clustered_interval_covers_the_share_with_few_documents(documents, equal):
-    random, share, correlation = np.random.default_rng(documents), 0.35, 0.1
-    spread = (1 - correlation) / correlation
+def test_clustered_interval_covers_the_share_with_few_documents(documents, equal, share, correlation):
+    random, spread = np.random.default_rng(documents), (1 - correlation) / correlation
     hits = 0
     for _ in range(2000):
         sizes = np.full(documents, 30) if equal else random.integers(10, 61, documents)
@@ -43,7 +43,7 @@ def test_clustered_interval_covers_the_share_with_few_documents(documents, equal
 def test_clustered_interval_knows_that_documents_of_one_kind_are_few():
     alike = clustered_interval([10, 10, 10, 10], [20, 20, 20, 20])
     apart = clustered_interval([20, 20, 0, 0], [20, 20, 20, 20])
-    assert apart[1] - apart[0] > 2 * (alike[1] - alike[0])
+    assert apart[1] - apart[0] > 1.5 * (alike[1] - alike[0])
 
 
 def test_one_document_gives_no_interval_between_documents():
