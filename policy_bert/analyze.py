@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from policy_bert.command import ArgumentParser, run_command
-from policy_bert.reports.analysis import analyze, run_analysis
+from policy_bert.reports.analysis import AnalysisOptions, analyze, plan_analysis, run_analysis
 from policy_bert.reports.coding import CodingRules
-from policy_bert.reports.plan import AnalysisOptions, plan_analysis
 from policy_bert.scoring.rows import add_classifier_options, load_chosen_classifier
 
 __all__ = ["AnalysisOptions", "CodingRules", "analyze", "main"]
@@ -51,8 +50,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--by", default="", metavar="FIELDS", help="cross-table fields, by commas: year, issuer, columns of --metadata")
     add("--language", choices=("zh", "en"), default="zh", help="of the figures and of the page when it opens")
     add("--unit", choices=("sentence", "paragraph", "article"), default="sentence", help="what gets one code")
-    add("--review-threshold", type=fraction, default=rules.review_threshold, metavar="P", help="flag units below "
-        f"this confidence for review; default {rules.review_threshold}")  # fmt: skip
+    add("--review-threshold", type=fraction, default=rules.review_threshold, metavar="P", help="below this confidence "
+        f"a unit is doubtful and may be listed for review; default {rules.review_threshold}")  # fmt: skip
+    add("--margin", type=fraction, metavar="M", help="how well a review of the listed sample is to know shares, 0.05 "
+        "for five points; default: five points, or what a quarter of the units gives")  # fmt: skip
+    add("--count-duplicates", action="store_true", help="also count a document whose text another one has")
     add("--min-confidence", type=fraction, default=rules.min_confidence, metavar="P", help="leave units below this "
         f"confidence uncoded (未编码); default {rules.min_confidence}")  # fmt: skip
     add("--overwrite", action="store_true", help="replace a workbook in which 人工编码 is filled in")
@@ -71,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.language,
         arguments.batch_size,
         arguments.overwrite,
+        arguments.margin,
+        arguments.count_duplicates,
     )
     plan = plan_analysis(arguments.documents, arguments.output, options)
     classifier = load_chosen_classifier(arguments)

@@ -102,12 +102,12 @@ def _override_value(hint: Any, text: str) -> Any:
     if typing.get_origin(hint) is typing.Literal and text in arguments:
         return text
     is_texts = typing.get_origin(hint) is tuple and str in arguments
-    if is_texts and not text.lstrip().startswith("["):
+    if is_texts and not (text.strip().startswith("[") and text.strip().endswith("]")):
         return [text] if text.strip() else []
     try:
         return yaml.load(text, yaml.BaseLoader) if is_texts else yaml.safe_load(text)  # BaseLoader: all is text
     except (yaml.YAMLError, ValueError):  # ValueError: what looks like a date and is none
-        return [text] if is_texts else text
+        return [item.strip() for item in text.strip()[1:-1].split(",")] if is_texts else text
 
 
 def _build(config_type: type[Any], tree: Any, prefix: str, source: str) -> Any:

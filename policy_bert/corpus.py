@@ -16,7 +16,7 @@ from policy_bert.corpora.reading import ContradictionPolicy, load_corpus
 from policy_bert.corpora.report import format_report, report_tree
 from policy_bert.labels import SCHEME_FILE, LabelScheme, load_scheme
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("policy_bert.corpus")
 
 
 def _find_scheme(labels: str | None, path: str) -> LabelScheme | None:

@@ -122,12 +122,11 @@ class LabelScheme:
         Raises:
             KeyError: It is none of them, with the text that was found.
         """
-        text = text.strip()
-        for form in (text, text.removesuffix(".0")):
+        for form in (text, text.strip(), text.strip().removesuffix(".0")):
             if form in self._ids:
                 return self._ids[form]
         for label in self.labels:
-            if label.english and label.english.lower() == text.lower():
+            if label.english and label.english.lower() == text.strip().lower():
                 return label.id
         raise KeyError(text)
 

@@ -71,6 +71,7 @@ _CLOSING = {
 _CLOSING |= {"[": "]", "［": "］", "{": "}"}
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
 _PAIRED = re.compile("[" + re.escape("".join([*_CLOSING, *_OPENING, '"'])) + "]")
+_QUOTES = frozenset('“”"')
 _END = re.compile(r"[。！？；｡!?;]+")
 _ASCII_END = frozenset("!?;")
 _CLOSING_QUOTES = '”’」』"'
@@ -132,16 +133,20 @@ def _protected(line: str) -> list[int]:
     open_marks: list[tuple[str, int]] = []
     for match in _PAIRED.finditer(line):
         mark, index = match.group(), match.start()
-        if mark == '"':
-            opening: str | None = '"' if any(m == '"' for m, _ in open_marks) else None
-        else:
-            opening = _OPENING.get(mark)
-        if opening and any(m == opening for m, _ in open_marks):
+        is_open = {m for m, _ in open_marks}
+        opening = _OPENING.get(mark)
+        if mark in _QUOTES and opening not in is_open:
+            # Real texts close “ with an ASCII quotation mark, and the other way round.
+            opening = next((m for m in ('"', "“") if m in is_open), None) if mark in '"”' else opening
+        if opening in is_open:
             while open_marks[-1][0] != opening:
                 open_marks.pop()
             steps[open_marks.pop()[1]] += 1
             steps[index + 1] -= 1
         elif mark in _CLOSING or mark == '"':
+            if mark in is_open and mark in _QUOTES:
+                # A quotation that was never closed ends where its sentence ends, if another one opens after that.
+                open_marks = [(m, i) for m, i in open_marks if m != mark or not _END.search(line, i, index)]
             open_marks = [*open_marks[-_DEEPEST_NESTING:], (mark, index)]
     return list(accumulate(steps))
 

@@ -11,8 +11,7 @@ import openpyxl
 from policy_bert.documents import Document, Unit
 from policy_bert.labels import LabelScheme, load_scheme, scheme_from_names
 from policy_bert.reports import columns
-from policy_bert.reports.coding import CodingRules, code_document
-from policy_bert.reports.parts import Coding, SkippedFile, write_part
+from policy_bert.reports.coding import Coding, CodingRules, SkippedFile, code_document, write_part
 
 ROOT = Path(__file__).parent.parent
 SCHEME = load_scheme(ROOT / "data" / "labels.yaml")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_bert.config import build_config, dump_config, load_config
+from policy_bert.corpora.settings import DataConfig
 from policy_bert.errors import ConfigError
 
 
@@ -63,6 +64,25 @@ def test_a_file_holds_what_differs_and_overrides_come_last(tmp_path):
 )
 def test_an_override_of_a_text_is_that_text(text, expected):
     assert load_config(Outer, overrides=[f"name={text}"]).name == expected
+
+
+@pytest.mark.parametrize("text", ["in/my data #2.xlsx", "on", "01", "a: b", "1_000", "null #", "'x'", "[a", "~/x"])
+def test_a_field_that_is_text_takes_the_text(text):
+    for key in ("corpus", "labels", "text_column", "label_column", "encoding", "sheet"):
+        assert getattr(load_config(DataConfig, overrides=[f"{key}={text}"]), key) == text
+    assert load_config(DataConfig, overrides=[f"auxiliary={text}"]).auxiliary == (text,)
+
+
+def test_a_text_that_may_be_absent_is_taken_away_by_null():
+    assert load_config(DataConfig, overrides=["labels=null"]).labels is None
+    assert load_config(DataConfig, overrides=["labels="]).labels is None
+    assert load_config(DataConfig, overrides=["auxiliary=[01, on, a #2.csv]"]).auxiliary == ("01", "on", "a #2.csv")
+    assert load_config(DataConfig, overrides=["auxiliary=[]"]).auxiliary == ()
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda text: text.strip() not in ("", "~", "null")))
+def test_any_text_is_taken_as_it_stands(text):
+    assert load_config(DataConfig, overrides=[f"sheet={text}"]).sheet == text
 
 
 def test_an_empty_section_is_its_defaults(tmp_path):

@@ -65,15 +65,17 @@ def read_labelled_rows(
             raise DataError(f"{path}: expected labelled sentences, found only blank lines")
         header = [name.strip(' \t\r\n"').lower() for name in head[0][1].split("\t")]
         is_header = bool({*TEXT_COLUMNS} & {*header}) or (len(header) > 1 and header[-1] in LABEL_COLUMNS)
-        is_table = is_header and not (len(header) == 2 and header[-1] in LABEL_COLUMNS)
+        is_quoted = all(name[:1] == '"' for name in head[0][1].split("\t"))
+        is_table = is_header and (is_quoted or not (len(header) == 2 and header[-1] in LABEL_COLUMNS))
         if text_column is None and label_column is None and not is_table:
             body = head[1:] if is_header else head
             _refuse_more_columns(body, path)
             return _tabbed_rows(chain(body, numbered)), lines.encoding
         if kind is None:
-            found = f"; found {', '.join(header)}" if is_header else ""
+            found = f"found a header with {', '.join(header)}" if is_header else "columns were named"
             raise DataError(
-                f"{path}: columns are read from .tsv, .csv, .json, .jsonl, .xlsx and .parquet; rename the file{found}"
+                f"{path}: expected sentence, tab, label on a line, {found}; columns are read from .tsv, .csv, .json, "
+                ".jsonl, .xlsx and .parquet: rename the file"
             )
     return _table_rows(open_table(path, encoding, sheet, [text_column, label_column]), text_column, label_column)
 

@@ -73,7 +73,7 @@ def load_corpus(
     rows, found_encoding = read_labelled_rows(path, text_column, label_column, encoding, sheet)
     checked = [_check_row(row) for row in rows]
     good = [row for row in checked if not row.problem]
-    problems = [f"line {row.line}: {row.problem}" for row in checked if row.problem]
+    problems = [(row.line, row.problem) for row in checked if row.problem]
     if scheme is None and not problems:
         _check_columns(good, str(path))
         scheme = scheme_from_labels([row.label for row in good], str(path))
@@ -82,13 +82,13 @@ def load_corpus(
     for row in good:
         label, problem = id_of(row.label)
         if label is None:
-            problems.append(f"line {row.line}: {problem}")
+            problems.append((row.line, problem))
         else:
             labelled.append(LabelledSentence(row.text, label, row.line))
     if problems:
-        if good and not labelled and all(id_of(row.text)[0] is not None for row in good):
-            problems.insert(0, "the sentences are classes, so the columns are the wrong way round")
-        raise DataError(_problem_list(str(path), problems, max_listed_problems))
+        swapped = good and not labelled and all(id_of(row.text)[0] is not None for row in good)
+        hint = "; the sentences are classes: are the columns the wrong way round?" if swapped else ""
+        raise DataError(_problem_list(str(path), sorted(problems), max_listed_problems) + hint)
     assert scheme is not None
     if not labelled:
         raise DataError(f"{path}: expected labelled sentences, found none")
@@ -99,8 +99,25 @@ def load_corpus(
     if alike:
         groups = "; ".join(", ".join(map(repr, group)) for group in alike)
         say_once(f"{path}: labels that look alike are different classes: {groups}; write them alike if they are one")
-    facts = (str(path), sha256, found_encoding, labelled, sentences, contradicting, contradictions, alike, scheme)
-    report = _report(*facts)
+    occurrences = Counter(sentence.text for sentence in labelled)
+    by_class = Counter(sentence.label for sentence in labelled)
+    lengths = [len(text) for text in occurrences]
+    report = CorpusReport(
+        path=str(path),
+        sha256=sha256,
+        encoding=found_encoding,
+        rows=len(labelled),
+        distinct=len(occurrences),
+        duplicated=sum(count > 1 for count in occurrences.values()),
+        contradictions=contradicting,
+        contradiction_policy=contradictions,
+        sentences=len(sentences),
+        class_counts=tuple(by_class[label.id] for label in scheme.labels),
+        look_alikes=alike,
+        characters_min=min(lengths),
+        characters_mean=sum(lengths) / len(lengths),
+        characters_max=max(lengths),
+    )
     return Corpus(sentences, scheme, report, sha256)
 
 
@@ -136,8 +153,8 @@ def _check_row(row: LabelledRow) -> LabelledRow:
     return row._replace(text=text, problem=problem)
 
 
-def _problem_list(source: str, problems: list[str], limit: int) -> str:
-    listed = "; ".join(problems[:limit])
+def _problem_list(source: str, problems: Sequence[tuple[int, str]], limit: int) -> str:
+    listed = "; ".join(f"line {line}: {problem}" for line, problem in problems[:limit])
     more = f"; and {len(problems) - limit} more (the first {limit} are listed)" if len(problems) > limit else ""
     return f"{source}: {len(problems)} bad {'row' if len(problems) == 1 else 'rows'}: {listed}{more}"
 
@@ -168,35 +185,3 @@ def _settle(labels: tuple[int, ...], policy: ContradictionPolicy) -> int | None:
         (label, count), (_, next_count) = Counter(labels).most_common(2)
         return label if count > next_count else None
     return None
-
-
-def _report(
-    path: str,
-    sha256: str,
-    encoding: str,
-    labelled: Sequence[LabelledSentence],
-    sentences: Sequence[LabelledSentence],
-    contradicting: tuple[Contradiction, ...],
-    policy: str,
-    look_alikes: tuple[tuple[str, ...], ...],
-    scheme: LabelScheme,
-) -> CorpusReport:
-    occurrences = Counter(sentence.text for sentence in labelled)
-    by_class = Counter(sentence.label for sentence in labelled)
-    lengths = [len(text) for text in occurrences]
-    return CorpusReport(
-        path=path,
-        sha256=sha256,
-        encoding=encoding,
-        rows=len(labelled),
-        distinct=len(occurrences),
-        duplicated=sum(count > 1 for count in occurrences.values()),
-        contradictions=contradicting,
-        contradiction_policy=policy,
-        sentences=len(sentences),
-        class_counts=tuple(by_class[label.id] for label in scheme.labels),
-        look_alikes=look_alikes,
-        characters_min=min(lengths),
-        characters_mean=sum(lengths) / len(lengths),
-        characters_max=max(lengths),
-    )

@@ -3,30 +3,89 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from policy_bert.documents.structure.marks import find_marker
 from policy_bert.documents.structure.numerals import NUMERAL, parse_numeral
+from policy_bert.text import comparison_key
 
 _HEAD_LINES = 15
+_HEAD_CHARACTERS = 400
 _FOOT_LINES = 12
 NUMBER = re.compile(
     r"([\u4e00-\u9fff]{2,16})\s*[〔\[［【（(﹝]\s*((?:19|20)\d{2})\s*[〕\]］】）)﹞]\s*(?:第\s*)?(\d{1,5})\s*号"
 )
+_DECREE = re.compile(
+    r"(?P<body>[\u4e00-\u9fff]{1,30}?)(?P<form>令|公告)[（(〔\[]?(?:(?:19|20)\d\d年?[）)〕\]]?)?"
+    rf"第(?P<number>[\d{NUMERAL}]{{1,6}})号"
+)
 _DATE = re.compile(
-    rf"(?<!\d)((?:19|20)\d{{2}})\s*[年./-]\s*(\d{{1,2}})\s*[月./-]\s*(\d{{1,2}})\s*(?:日|(?!\d))"
+    rf"(?<!\d)((?:19|20)\d{{2}})\s*[年./-]\s*(\d{{1,2}})\s*[月./-]\s*(\d{{1,2}})\s*(?:日|(?!\d)|(?=\d\d[:：]\d\d))"
     rf"|([一二][{NUMERAL}]{{3}})\s*年\s*([一二三四五六七八九十]{{1,3}})\s*月\s*([一二三四五六七八九十廿卅]{{1,4}})\s*日"
 )
+# The forms of documents: 关于…的 ends in one of the first; a title without 关于 may name any.
+_FORMS = (
+    "意见|通知|决定|决议|公告|通告|公报|报告|批复|复函|函|答复|请示|议案|解释|规定|办法|方案|规划|计划|纲要|纪要|通报|措施|说明|细则|命令|令"
+    "|答记者问|建议|政策|声明"
+)
 _TITLE_END = re.compile(
-    r"(法|条例|办法|规定|细则|意见|方案|规划|计划|通知|决定|决议|公告|通告|公报|报告|纲要|措施|指南|指引|制度|规则|解释|批复|函"
-    r"|行动|办法（试行）|清单|标准|规范|要点|说明|白皮书|目录|令|讲话|讲话稿|摘要)(\s*[（(〔][^（）()]{1,24}[）)〕])?$"
+    rf"(?:法|条例|{_FORMS}|指南|指引|制度|规则|行动|清单|标准|规范|要点|白皮书|目录|名录|讲话|讲话稿|摘要|答问|问答|解读|准则|通则|章程|法典"
+    r"|预案|总结|倡议|公约|协定|守则|须知|路线图|体系)(?:\s*[（(〔][^（）()]{1,24}[）)〕])?$|(?:印发|发布|公布|转发)《[^》]{4,80}》$"
 )
-_TITLE_ISSUER = re.compile(r"^([\u4e00-\u9fff、\s]{2,60}?)(?:关于|印发|转发|政府工作报告)")
+_PROMULGATED = re.compile(
+    r"(?:^|[日（(、\s])([\u4e00-\u9fff、]{2,30}?)(?:令第\s*\d{1,4}\s*号)?(?:联合)?(?:公布|发布|颁布|批准|印发)(?!的)"
+)
+_ASSEMBLY = re.compile(
+    r"([\u4e00-\u9fff]{2,12}?)?第[^，。]{1,6}届(全国|[\u4e00-\u9fff]{2,12}?)?(人民代表大会(?:常务委员会)?)[^，。]{0,20}(?:会议|通过|公告)"
+)
+_MEETING = re.compile(
+    r"([\u4e00-\u9fff]{2,16}?)(?:(?:19|20)\d\d年)?(?:第[^，。]{1,6}次)?(?:[部常委局厅行署办室]务|全体)会议[^。]{0,12}(?:审议|讨论|通过)"
+)
+_SPEAKER = re.compile(r"([\u4e00-\u9fff]{3,20}?)(?:有关|相关)?(?:部门|司局)?(?:有关|相关)?负责(?:人|同志)")
+_COURT = re.compile(r"(最高人民法院|最高人民检察院)(?:审判委员会|检察委员会|公告)")
+_FORM_END = re.compile(rf"(?:{_FORMS})(?:[（(〔][^（）()]{{1,24}}[）)〕])?$")
+_TITLE_ISSUER = re.compile(r"^(?!关于|印发|转发)([\u4e00-\u9fff、\s]{2,200}?)(?:关于|印发|转发|公布|发布)")
+_REPORT = re.compile(
+    r"(?:(?P<year>(?:19|20)\d\d)年)?(?P<body>中华人民共和国国务院|国务院|[\u4e00-\u9fff]{2,12}?)?(?P<government>人民政府|政府)?工作报告"
+)
+# What parts the pieces of a head that an exporter glued into one line.
+LABEL_NAMES = (
+    r"索\s*引\s*号|主\s*题\s*(?:分\s*类|词)|发\s*[文布]\s*(?:机\s*[关构]|字\s*号|日\s*期|部\s*门|单\s*位|时\s*间|文\s*号)|成\s*文\s*日\s*期|生\s*成\s*日\s*期|公\s*[布开]\s*(?:日\s*期|方\s*式|时\s*间)"
+    r"|制\s*[定发]\s*机\s*关|颁\s*[布发]\s*(?:单\s*位|部\s*门|机\s*关|时\s*间|日\s*期)|(?:信\s*息|文\s*章)?\s*来\s*源|文\s*号|有\s*效\s*性|时\s*效\s*性?|效\s*力\s*(?:状\s*态|级\s*别|等\s*级|位\s*阶)"
+    r"|(?:施\s*行|实\s*施|生\s*效|通\s*过|批\s*准)\s*日\s*期|公文种类|法规类别|所属类别|体裁|字体|字号|浏览次数|点击数|责任编辑|标\s*题|名\s*称|法宝引证码|原文链接|网页链接|链接"
+)
+LABEL = re.compile(rf"(?:[【\[]\s*)?(?P<name>{LABEL_NAMES})\s*(?:[】\]]\s*[：:]?|[：:\t])\s*")
+_SALUTE = (
+    "(?:各(?:省|市|区|县|州|设区|有关|部|地|单位|直属|高|企业|中央|乡|镇)|国务院各|有关(?:单位|企业|部门)"
+    "|[省市区县]直|[省市县区]有关|驻)"
+)
+_PIECE_ENDS = re.compile(
+    rf"{LABEL.pattern.replace('?P<name>', '?:')}|(?<![《（(])(?={_SALUTE}[^。]{{2,200}}[：:])|目\s*[录次](?=一、|第一)"
+    r"|[，,](?=[\u4e00-\u9fff]{2,30}关于)"
+)
+_GLUED = re.compile(
+    rf"(?:[\u4e00-\u9fff、\s]{{0,160}}关于[^。：]{{4,120}}?的[\u4e00-\u9fff]{{0,6}}?(?:{_FORMS})"
+    r"|[\u4e00-\u9fff、\s]{4,60}(?:印发|发布|公布)《[^》]{4,60}》"
+    r"|[^。；：，将请]{2,50}?(?:规划|方案|计划|纲要|条例|办法|指南|白皮书))(?:[（(][^（）()]{1,20}[）)])?"
+)
+_AFTER_TITLE = re.compile(rf"\s|[（(]|{_SALUTE}|目\s*[录次]|第[一1]章|一、|发|来源|各|\d{{4}}")
+_NAMED = re.compile(
+    r"《([^《》]{4,80}(?:《[^》]{2,60}》)?[^《》]{0,40})》(?:（[^（）]{2,30}）)?[^。《》]{0,60}"
+    r"(?:印发给|予以?(?:公布|发布|印发)|公布|现印发|经.{0,30}通过)"
+)
 BODY_NAME = re.compile(
-    r"(政府|办公厅|办公室|委员会|部|局|厅|署|院|会|行|司|处|中心|组|室|省委|市委|区委|县委|党委|党组|集团|公司|大学)$"
+    r"(政府|办公厅|办公室|委员会|部|局|厅|署|院|会|行|司|处|中心|组|室|省委|市委|区委|县委|党委|党组|集团|公司|大学|[信字数革融据]办|国资委|改革委|健康委|国务院)$"
 )
+_DATE_LABELS = ("成文日期", "发文日期", "公布日期", "发布日期", "发布时间", "生成日期")
+_ISSUER_LABELS = ("发文机关", "发布部门", "发布机构", "制定机关", "发布单位", "发文单位")
+# What parts a body's name from what is glued before it, and what follows a date that signs nothing.
+_BEFORE_BODY = re.compile(
+    r"[。；：）)】\d》，]|说明|[名清]单|方案|办法|名录|指南|[书总请]表|附件|目录|规[定划]|计划|路线图|\.\w{3,4}"
+)
+_NO_SIGNATURE = re.compile(r"起|前|至|，|以来|的|在|第|通过|联合|印发|[发公颁]布|批准")
 _META_NAMES = {
     "title": ("ArticleTitle", "og:title"),
     "date": ("PubDate", "publishdate", "article:published_time"),
@@ -48,50 +107,94 @@ class Head:
 def read_head(text: str, meta: Mapping[str, str] | None = None) -> Head:
     """Title, 发文字号, issuing body and date of a document from its text, and from a web page's `meta` elements.
 
-    The date is that of the signature, else the one in brackets below the title (adopted or published), else one in
-    the head, else the page's. The issuer is what the title names before 关于, else the signature, else the assembly
-    that adopted it. Nothing is guessed where the form is unusual.
+    The date is that of the signature, else the one in the head (adopted, promulgated, published), else the page's. The
+    issuer is what the title names before 关于, else the signature, else what a label, a decree or the line of its
+    adoption names. A line into which title, number and salutation are glued is taken apart. Nothing is guessed where
+    the form is unusual.
     """
     meta = meta or {}
     lines = text.split("\n")
     head = lines[:_HEAD_LINES]
-    number = next((match for line in head if len(line) < 60 and (match := NUMBER.search(line))), None)
-    title = find_title(lines) or _meta(meta, "title")
+    labels = _labelled(head)
+    title = find_title(lines) or labels.get("标题", "") or _meta(meta, "title")
+    number, number_year, decreed_by = _number(
+        [*(labels[name] for name in ("发文字号", "文号") if name in labels), *head]
+    )
     signature_date, signed_by = _signature(lines)
-    head_date = next((date for line in head[:8] if len(line) < 200 and (date := find_date(line))), "")
-    date = signature_date or head_date or find_date(_meta(meta, "date"))
-    issuer = _TITLE_ISSUER.match(title)
-    year = date[:4] or (number.group(2) if number else "")
+    date = signature_date or _head_date(head, labels) or find_date(_meta(meta, "date"))
+    report = _REPORT.search(title)
+    year = date[:4] or number_year or (report.group("year") or "" if report else "")
     return Head(
         title=title,
-        number=format_number(number) if number else "",
-        issuer="".join(issuer.group(1).split()) if issuer else signed_by or _adopted_by(head) or _meta(meta, "issuer"),
+        number=number,
+        issuer=_issuer(title, signed_by, decreed_by, labels, head) or _meta(meta, "issuer"),
         date=date,
         year=int(year) if year else None,
     )
 
 
 def find_title(lines: Sequence[str]) -> str:
-    """The title among the first lines: up to three lines that end as titles of official documents do, joined."""
-    for first in range(min(8, len(lines))):
-        if not is_title_part(lines[first]):
+    """The title among the first lines, put together where it is broken, taken out where it is glued or named only.
+
+    First up to five lines that together end as titles of official documents do; then the beginning of a line that
+    goes on with a number, a salutation or a label; then the text that a covering line names in 《》.
+    """
+    if found := title_lines(lines):
+        return _once("".join(lines[index].strip() for index in found))
+    head = [line[:_HEAD_CHARACTERS] for line in lines[:6]]
+    for line in head:
+        glued = [title for piece in _pieces(line) if (title := _glued_title(piece))]
+        if glued:
+            # The one with the issuer before 关于, where an exporter put the bare title first.
+            return next((title for title in glued if title != glued[0] and title.endswith(glued[0])), glued[0])
+    named = [match.group(1) for line in head if (match := _NAMED.search(line)) and ends_title(match.group(1))]
+    return named[0] if named else ""
+
+
+def title_lines(lines: Sequence[str]) -> list[int]:
+    """The lines that are the title and no more: up to five in a row that together end as a title does."""
+    labelled = label_block(lines)
+    for first in range(min(_HEAD_LINES - 3, len(lines))):
+        if find_marker(lines[first]) and not lines[first].strip().endswith(("的通知", "的意见", "的决定")):
+            return []
+        if first in labelled or not is_title_part(lines[first]) or _is_decree_line(lines, first):
+            length = len(lines[first])
+            if (length > 120 or (length > 60 and "。" in lines[first])) and not _announces(lines[first]):
+                return []
             continue
-        title = ""
-        for line in lines[first : first + 3]:
-            if not is_title_part(line):
+        title, best = "", None
+        for last in range(first, min(first + 5, len(lines))):
+            if not is_title_part(lines[last]) or same_title(lines[last], title):
                 break
-            title += line.strip()
-            if _TITLE_END.search(title):
-                return title
-    return ""
+            title += lines[last].strip()
+            if ends_title(title):
+                best = last
+                if "关于" not in title or _FORM_END.search(title):
+                    break
+        if best is not None:
+            return list(range(first, best + 1))
+    return []
+
+
+def label_block(lines: Sequence[str]) -> range:
+    """The lines of an information table above the text: from its first label to its last, with what wraps between."""
+    found = [index for index, line in enumerate(lines[:_HEAD_LINES]) if LABEL.match(line) and len(line) < 200]
+    if len(found) < 2 or any(re.search(r"[。；]", line) for line in lines[found[0] : found[-1]]):
+        return range(0)
+    return range(found[0], found[-1] + 1)
 
 
 def is_title_part(line: str) -> bool:
     """Whether a line may be part of a title: short, no sentence, no number, no marker, no label."""
     line = line.strip()
-    if not 2 <= len(line) <= 80 or re.search(r"[。；，：:]|\t", line.rstrip("：")) or line.endswith(("：", "、")):
+    if not 2 <= len(line) <= 120:
         return False
-    return find_marker(line) is None and not NUMBER.search(line) and not find_date(line)
+    bare = re.sub(r"《[^》]*》|[（(][^）)]*[）)]", "", line)
+    if re.search(r"\d{5}", line) or re.search(r"[。；，：:]|\t", bare):
+        return False
+    if line.endswith("、") or re.match(r"详见|见附件|根据|按照|目\s*[录次]$|附件?\s*\d*$", line) or LABEL.match(line):
+        return False
+    return find_marker(line) is None and not NUMBER.search(line) and not (find_date(line) and len(line) < 40)
 
 
 def ends_title(text: str) -> bool:
@@ -99,9 +202,110 @@ def ends_title(text: str) -> bool:
     return _TITLE_END.search(text.strip()) is not None
 
 
-def format_number(match: re.Match[str]) -> str:
-    """A 发文字号 in its standard form: 国发〔2021〕29号."""
-    return f"{''.join(match.group(1).split())}〔{match.group(2)}〕{int(match.group(3))}号"
+def same_title(line: str, title: str) -> bool:
+    """Whether a line is the title again, perhaps with other brackets."""
+    key = comparison_key(line)
+    return len(key) > 5 and key == comparison_key(title)
+
+
+def _is_decree_line(lines: Sequence[str], index: int) -> bool:
+    """Whether a line names a decree, whose text and title follow: 中华人民共和国国务院令, above 第707号."""
+    line = re.sub(r"\s", "", lines[index])
+    following = re.sub(r"\s", "", lines[index + 1]) if index + 1 < len(lines) else ""
+    return re.search(r"(?:令|公告)(?:第.{1,6}号)?$", line) is not None and (
+        line.endswith("号")
+        or re.search(r"现予?公布|现予?发布", following) is not None
+        or re.match(r"[（(]?(?:\d{4}年)?第.{1,6}号", following) is not None
+    )
+
+
+def _announces(line: str) -> bool:
+    return re.search(r"现?予?(?:公布|发布|印发)|施行|通过", line) is not None
+
+
+def _once(title: str) -> str:
+    """A title without the repetitions and additions of exporters: 甲甲乙乙 for the two lines 甲乙, …规划目录."""
+    title = re.sub(rf"^(?:[：:，\s]|{_DATE.pattern}|\d\d:\d\d(?::\d\d)?)+", "", title.strip())
+    title = re.sub(r"^[^《]{2,12}《(.{4,80})》\1$", r"\1", title)
+    for form in (r"(.{6,})\1", r"(.{4,}?)\1(.{4,}?)\2", r"(.{4,}?)\1(.+)"):
+        if match := re.fullmatch(form, title[:300]):
+            title = "".join(match.groups())
+    title = re.sub(r"^([\u4e00-\u9fff]{2,20})\1(?=关于)", r"\1", title)
+    without = re.sub(r"\s*目\s*[录次]$", "", title)
+    return without if without != title and ends_title(without) else title
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """A head line's pieces: what stands between labels, before a number, before a salutation, before the contents."""
+    for part in _PIECE_ENDS.split(line):
+        match = NUMBER.search(part)
+        yield (_before_number(part[: match.start(2)])[0] if match else "") or part
+
+
+def _glued_title(piece: str) -> str:
+    """The title that a piece of a glued line begins with."""
+    piece = _once(piece)
+    match = _GLUED.match(piece)
+    if match is None or find_marker(piece):
+        return ""
+    rest = piece[match.end() :]
+    if rest and not _AFTER_TITLE.match(rest) and not BODY_NAME.search(rest):
+        return ""
+    return _once(match.group().strip())
+
+
+def _before_number(text: str) -> tuple[str, str]:
+    """A text that ends in a 发文字号's letters, parted into what stands before them and the letters."""
+    match = re.match(
+        r"(.*(?:通知|意见|决定|公告|通告|批复|方案|规划|计划|办法|条例|规定|细则|纲要|答复|[）)】：:\s]))?([\u4e00-\u9fff]{2,16})",
+        text.rstrip("〔[［【（(﹝ "),
+    )
+    return (match.group(1) or "", match.group(2)) if match else ("", "")
+
+
+def _number(head: Sequence[str]) -> tuple[str, str, str]:
+    """发文字号, its year, and the body of a decree; a number that a sentence quotes is not the document's."""
+    best: tuple[int, str, str] | None = None
+    for line in head:
+        for match in NUMBER.finditer(line[:_HEAD_CHARACTERS]):
+            before, letters = _before_number(match.group(1))
+            at = match.start() + len(before)
+            quoted = line[max(at - 1, 0) : at] in ("（", "(") or re.search(r"[》，、]$|根据|按照|依据", line[:at][-6:])
+            alone = len(line) < 60 and not re.search(r"[。；]", line)
+            rank = 0 if at == 0 or alone else 1 if before else 2
+            if (alone or not quoted) and (best is None or rank < best[0]):
+                best = rank, f"{letters}〔{match.group(2)}〕{int(match.group(3))}号", match.group(2)
+    if best:
+        return best[1], best[2], ""
+    for index, line in enumerate(head[:8]):
+        joined = re.sub(r"\s+", "", line if "号" in line else "".join(head[index : index + 2]))[:100]
+        decree = _DECREE.match(re.sub(rf"^[（(]?(?:{_DATE.pattern})", "", joined))
+        if decree and len(line) < 80 and find_marker(line) is None:
+            body, form = decree.group("body"), decree.group("form")
+            number = f"{form}第{parse_numeral(decree.group('number'))}号"
+            # A decree of the State Council is 国令, whoever the form says commands: the state or the council.
+            if form == "令" and re.search(r"国(?:务院)?$", body):
+                council = body[-3:] in ("国", "国务院") or any(re.match(r"\s*总\s*理", text) for text in head)
+                return "国" + number, "", "国务院" if council else body
+            body = body.removeprefix("中华人民共和国")
+            return body + number, "", body
+    return "", "", ""
+
+
+def _labelled(head: Sequence[str]) -> dict[str, str]:
+    """What the labels of an information table or an export say: 发布部门, 发文字号, 标题 … to their values."""
+    found: dict[str, str] = {}
+    for index, line in enumerate(head):
+        matches = list(LABEL.finditer(line[:1000]))
+        for match, following in itertools.zip_longest(matches, matches[1:]):
+            value = line[match.end() : following.start() if following else None].strip(" \t\u3000；;，")
+            name = re.sub(r"\s", "", match.group("name"))
+            after = head[index + 1].strip() if index + 1 < len(head) and not LABEL.match(head[index + 1]) else ""
+            wraps = not value or (name == "标题" and not ends_title(value) and ends_title(value + after))
+            if following is None and wraps and len(after) < 80:
+                value += after
+            found.setdefault(name, value[:120])
+    return {name: value for name, value in found.items() if value}
 
 
 def find_date(text: str) -> str:
@@ -124,22 +328,54 @@ def is_date_line(line: str) -> bool:
     return bool(find_date(line)) and not _DATE.sub("", line).strip(" \t\u3000（）()")
 
 
+def _head_date(head: Sequence[str], labels: Mapping[str, str]) -> str:
+    in_force = re.compile(r"[自于从][^，。]{0,14}起(?:正式)?(?:施行|实施|执行|生效|印发)")
+    lines = [in_force.sub("", line[:_HEAD_CHARACTERS]) for line in head[:8] if len(line) < 200 and "\t" not in line]
+    return next(filter(None, map(find_date, [*(labels.get(name, "") for name in _DATE_LABELS), *lines])), "")
+
+
 def _signature(lines: Sequence[str]) -> tuple[str, str]:
-    """Date and body of the first signature block: a short line that ends as a body's name, then a date alone."""
+    """Date and body of the first signature: a body's name, then a date, on two lines or glued into one."""
     for index, line in enumerate(lines):
         if index and is_date_line(line):
             above = lines[index - 1].strip()
             if len(above) <= 40 and BODY_NAME.search(above) and not re.search(r"[。；：]", above):
                 return find_date(line), re.sub(r"\s+", " ", above)
+    for line in [*lines[:20], *lines[-_FOOT_LINES:]]:
+        for match in _DATE.finditer(line):
+            before = _BEFORE_BODY.split(line[: match.start()][-200:])[-1].strip()
+            is_body = 2 < len(before) <= 160 and BODY_NAME.search(before) and not re.search(r"[的于由经]", before)
+            if is_body and not _NO_SIGNATURE.match(line, match.end()):
+                return find_date(match.group()), re.sub(r"\s+", " ", before)
     return next((find_date(line) for line in reversed(lines[-_FOOT_LINES:]) if is_date_line(line)), ""), ""
 
 
+def _issuer(title: str, signed_by: str, decreed_by: str, labels: Mapping[str, str], head: Sequence[str]) -> str:
+    """The issuing body, from the surest place that names one."""
+    report = _REPORT.search(title)
+    if report and report.group("body") and report.group("government"):
+        body = report.group("body").removeprefix("中华人民共和国")
+        return body if body == "国务院" else body + "人民政府"
+    match = _TITLE_ISSUER.match(title)
+    named = "、".join(match.group(1).split()) if match else ""
+    if named and not (re.search(r"等.{0,6}部门$", named) and signed_by):
+        return named
+    labelled = next((labels[name] for name in _ISSUER_LABELS if name in labels), "")
+    return signed_by or labelled or (decreed_by if decreed_by != "主席" else "") or _adopted_by(head) or decreed_by
+
+
 def _adopted_by(head: Sequence[str]) -> str:
-    for line in head[:6]:
-        if "通过" in line and (
-            match := re.search(r"届([\u4e00-\u9fff]{2,30}?委员会|[\u4e00-\u9fff]{2,20}?代表大会)", line)
-        ):
-            return match.group(1)
+    """Who adopted, promulgated or explains the text, as one of the first lines says."""
+    for line in sorted((line[:_HEAD_CHARACTERS] for line in head[:6]), key=lambda x: "批准" in x and "通过" not in x):
+        if match := _ASSEMBLY.search(line):
+            place = re.sub(r"^.*[日年]|^[（(]|根据|经", "", match.group(1) or "")
+            return place + (match.group(2) or "") + match.group(3)
+        dated = _PROMULGATED if len(line) < 100 and find_date(line[:16]) else _MEETING
+        for pattern in (_MEETING, _SPEAKER, _COURT, dated):
+            if match := pattern.search(line):
+                body = re.sub(r"^.*(?:由|经|次|日前|近日|日|，)|^中华人民共和国|(?:有关|相关)$", "", match.group(1))
+                if BODY_NAME.search(body):
+                    return body
     return ""
 
 

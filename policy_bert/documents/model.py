@@ -20,6 +20,7 @@ UnitKind = Literal[
     "legal_basis",
     "definition",
     "background",
+    "principle",
     "formal",
     "fragment",
 ]
@@ -39,6 +40,7 @@ REASONS: Mapping[UnitKind, str] = {
     "legal_basis": "制定目的或依据",
     "definition": "术语定义",
     "background": "背景叙述",
+    "principle": "指导思想或原则",
     "formal": "程序性条款",
     "fragment": "无实义文字",
 }

@@ -1,4 +1,4 @@
-"""An analysis: documents read, cut, scored and kept on disk one at a time, then made into a report."""
+"""An analysis: planned, its documents read, cut, scored and kept on disk one at a time, then made into a report."""
 
 from __future__ import annotations
 
@@ -7,25 +7,134 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from policy_bert import __version__
 from policy_bert.checkpoint.folder import checkpoint_digest
 from policy_bert.command import progress_bar
-from policy_bert.documents import Document, SkippedDocument
-from policy_bert.documents.reading import read_documents
+from policy_bert.documents import Document, SkippedDocument, find_files, read_documents
+from policy_bert.documents.metadata_table import MetadataTable, load_metadata
 from policy_bert.documents.structure.units import cut_units
 from policy_bert.errors import DataError
-from policy_bert.reports.coding import code_document
-from policy_bert.reports.folder import write_report
-from policy_bert.reports.parts import Coding, SkippedFile, write_part
-from policy_bert.reports.plan import AnalysisOptions, AnalysisPlan, plan_analysis
-from policy_bert.reports.tables import Tables
+from policy_bert.files import naming_disk_errors, write_text
+from policy_bert.reports import columns
+from policy_bert.reports.coding import (
+    CodedDocument,
+    Coding,
+    CodingRules,
+    Duplicate,
+    SkippedFile,
+    code_document,
+    write_part,
+)
+from policy_bert.reports.duplicates import DuplicateFinder
+from policy_bert.reports.figures import write_figures
+from policy_bert.reports.listing import write_csv, write_documents, write_jsonl, write_matrix
+from policy_bert.reports.methods import describe_methods
+from policy_bert.reports.page import write_page
+from policy_bert.reports.qda import write_codebook, write_project
+from policy_bert.reports.tables import Tables, build_tables
+from policy_bert.reports.words import field_word
+from policy_bert.reports.workbook import write_workbook
 from policy_bert.scoring.classifier import PolicyClassifier
 
 PARTS = ".parts"
 logger = logging.getLogger(__name__)
+
+BUILT_IN_FIELDS = tuple(CodedDocument("", "", "").fields())
+FIELD_ALIASES = {"file": "document", "文件": "document", "文号": "number", "年度": "year"}
+FIELD_ALIASES |= {field_word(name): name for name in BUILT_IN_FIELDS}
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """What a user can choose about an analysis.
+
+    Attributes:
+        unit: What gets one code.
+        by: Fields for cross-tables: what documents state (`year`, `issuer` …) or columns of the metadata.
+        metadata: A table of metadata, joined by file name.
+        language: Of the figures and of the page when it opens.
+        overwrite: Replace a workbook in which a reviewer has filled in codes.
+        margin: What a review of the random sample is to reach, see `plan_review`.
+        count_duplicates: Code and count a document whose text another one has too.
+    """
+
+    rules: CodingRules = field(default_factory=CodingRules)
+    unit: Literal["sentence", "paragraph", "article"] = "sentence"
+    by: tuple[str, ...] = ()
+    metadata: Path | None = None
+    language: Literal["zh", "en"] = "zh"
+    batch_size: int | None = None
+    overwrite: bool = False
+    margin: float | None = None
+    count_duplicates: bool = False
+
+
+@dataclass(frozen=True)
+class AnalysisPlan:
+    """What will be analysed, checked as far as it can be before a model is loaded."""
+
+    paths: tuple[str | Path, ...]
+    output: Path
+    options: AnalysisOptions
+    table: MetadataTable | None
+    by: tuple[str, ...]
+    files: int
+
+    @property
+    def exclude(self) -> list[Path]:
+        """What is not read as a document, should it lie among them."""
+        metadata = self.options.metadata
+        return [self.output] if metadata is None else [self.output, metadata]
+
+
+def plan_analysis(paths: Sequence[str | Path], output: str | Path, options: AnalysisOptions) -> AnalysisPlan:
+    """A plan whose documents exist, whose fields are known, and whose output may be written.
+
+    Raises:
+        DataError: One of these does not hold, or the metadata cannot be read.
+    """
+    output = Path(output)
+    check_output(output, options.overwrite)
+    table = load_metadata(options.metadata) if options.metadata else None
+    plan = AnalysisPlan(tuple(paths), output, options, table, check_fields(options.by, table), 0)
+    return replace(plan, files=len(find_files(paths, plan.exclude)))
+
+
+def check_fields(by: Sequence[str], table: MetadataTable | None) -> tuple[str, ...]:
+    """The fields that `--by` names, under the names that documents use.
+
+    Raises:
+        DataError: A field is neither built in nor a column of the metadata.
+    """
+    known = [*BUILT_IN_FIELDS, *(table.columns if table else ())]
+    fields = []
+    for name in dict.fromkeys(part.strip() for part in by if part.strip()):
+        name = name if name in known else FIELD_ALIASES.get(name, name)
+        if name not in known:
+            where = "" if table else ", or give --metadata with that column"
+            raise DataError(f"--by {name}: no such field; expected one of {', '.join(dict.fromkeys(known))}{where}")
+        fields.append(name)
+    return tuple(dict.fromkeys(fields))
+
+
+def check_output(output: Path, overwrite: bool) -> None:
+    """Refuse an output folder that is a file, or that holds a reviewer's work.
+
+    Raises:
+        DataError: It is or does.
+    """
+    if output.exists() and not output.is_dir():
+        raise DataError(f"{output}: expected a folder for the report, found a file; choose another name with -o")
+    workbook = output / columns.WORKBOOK
+    if workbook.exists() and not overwrite and has_human_codes(workbook):
+        raise DataError(
+            f"{workbook}: its column {columns.HUMAN} is filled in, or it cannot be read; choose another folder with -o "
+            "or give --overwrite to replace it"
+        )
 
 
 def run_analysis(plan: AnalysisPlan, classifier: PolicyClassifier) -> Tables:
@@ -56,6 +165,8 @@ def run_analysis(plan: AnalysisPlan, classifier: PolicyClassifier) -> Tables:
         run.digest,
         tuple(run.skipped),
         tuple(run.warnings()),
+        tuple(run.duplicates),
+        options.margin,
     )
     tables = write_report(coding, plan.output, parts_folder / "report")
     shutil.rmtree(parts_folder, ignore_errors=True)
@@ -81,16 +192,15 @@ def make_parts_folder(output: Path) -> Path:
     parts = output / PARTS
     try:
         parts.mkdir(parents=True, exist_ok=True)
-        probe = parts / "probe"
-        probe.write_bytes(b"")
-        probe.unlink()
+        write_text(parts / "probe", "")
+        (parts / "probe").unlink()
     except OSError as error:
         raise DataError(f"{output}: cannot write there: {error.strerror}; choose another folder with -o") from error
     return parts
 
 
 class _Run:
-    """An analysis on its way: the parts that are there and the files that were skipped."""
+    """An analysis on its way: the parts that are there, and the files that were skipped or were there already."""
 
     def __init__(self, plan: AnalysisPlan, classifier: PolicyClassifier, folder: Path) -> None:
         self.plan, self.classifier, self.folder = plan, classifier, folder
@@ -98,13 +208,15 @@ class _Run:
         self.parts: list[Path] = []
         self.skipped: list[SkippedFile] = []
         self.notes: list[str] = []
+        self.duplicates: list[Duplicate] = []
+        self.finder = DuplicateFinder()
 
     def code(self) -> Iterator[int]:
         """Code every document that has no part yet, yielding how many files were dealt with since the last time."""
         dealt_with = 0
         for document in read_documents(self.plan.paths, self._skip, self.plan.exclude):
             self._code(document)
-            now = len(self.parts) + len(self.skipped)
+            now = len(self.parts) + len(self.skipped) + sum(not copy.counted for copy in self.duplicates)
             yield now - dealt_with
             dealt_with = now
 
@@ -123,6 +235,13 @@ class _Run:
         document = replace(document, metadata=metadata)
         name = display_name(document.path, self.plan.paths)
         self.notes += [f"{name}：{note}" for note in document.notes]
+        if original := self.finder.original_of(document):
+            counted = self.plan.options.count_duplicates
+            self.duplicates.append(Duplicate(document.id, name, document.title, original.id, counted))
+            advice = "counted all the same" if counted else "not counted; --count-duplicates counts it"
+            logger.warning("%s: the same text as %s: %s", name, display_name(original.path, self.plan.paths), advice)
+            if not counted:
+                return
         part = self.folder / f"{self._key(document, name)}.jsonl"
         self.parts.append(part)
         if part.exists():
@@ -131,12 +250,8 @@ class _Run:
         units = cut_units(document, options.unit)
         texts = [unit.body for unit in units if unit.kind == "content"]
         predictions = self.classifier.predict(texts, options.batch_size)
-        try:
+        with naming_disk_errors(self.plan.output):
             write_part(code_document(document, name, units, predictions, options.rules), part)
-        except OSError as error:
-            raise DataError(
-                f"{self.plan.output}: cannot write: {error.strerror}; free the disk and run the same command again"
-            ) from error
 
     def _key(self, document: Document, name: str) -> str:
         """What a part depends on, as a file name."""
@@ -156,3 +271,68 @@ def display_name(path: Path, paths: Sequence[str | Path]) -> str:
         if root.is_dir() and path.is_relative_to(root):
             return path.relative_to(root).as_posix()
     return path.name
+
+
+def write_report(coding: Coding, output: Path, building: Path) -> Tables:
+    """Write all files of a report and return its counts.
+
+    Files are made in `building`, on the same file system, and moved to `output`, which exists, when all are there.
+
+    Raises:
+        DataError: A file cannot be written or replaced.
+    """
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        tables = build_tables(coding)
+        _build(replace(coding, plan=tables.plan), tables, building)
+        _move(building, output)
+    except OSError as error:
+        name = Path(str(error.filename)).name if error.filename else str(output)
+        raise DataError(
+            f"{output}: cannot write {name}: {error.strerror or error}; free the disk or close the program that has it "
+            "open, and run the same command again: it goes on where it stopped"
+        ) from error
+    return tables
+
+
+def has_human_codes(workbook: Path) -> bool:
+    """Whether a reviewer has filled in 人工编码; a workbook that cannot be read counts as filled."""
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(workbook, read_only=True)
+        rows = book[columns.SHEET_CODING].iter_rows(values_only=True)
+        column = list(next(rows)).index(columns.HUMAN)
+        found = any(str(row[column] or "").strip() for row in rows if len(row) > column)
+        book.close()
+    except Exception:  # whatever a damaged or foreign workbook raises: it is not ours to overwrite
+        return True
+    return found
+
+
+def _build(coding: Coding, tables: Tables, folder: Path) -> None:
+    methods = describe_methods(coding, tables)
+    write_csv(coding, folder / columns.CODING_CSV)
+    write_documents(coding, folder / columns.DOCUMENTS_CSV)
+    write_jsonl(coding, folder / columns.CODING_JSONL)
+    write_matrix(coding, folder / columns.MATRIX_CSV)
+    write_workbook(coding, tables, methods, folder / columns.WORKBOOK)
+    write_page(coding, tables, methods, folder / columns.PAGE)
+    write_codebook(coding.scheme, folder / columns.CODEBOOK)
+    write_project(coding, folder / columns.PROJECT)
+    write_figures(tables, folder / columns.FIGURES, coding.language)
+
+
+def _move(building: Path, output: Path) -> None:
+    """Put the new files in place; charts of an earlier analysis that this one does not have are removed."""
+    old_charts = output / columns.FIGURES
+    for chart in old_charts.glob("0[1-5]-*"):
+        if chart.suffix in (".png", ".svg"):
+            chart.unlink()
+    for path in sorted(building.rglob("*")):
+        if path.is_file():
+            target = output / path.relative_to(building)
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
+    shutil.rmtree(building)

@@ -1,11 +1,21 @@
-"""Coded documents: what rules and classifier say of every unit, and when a unit is left uncoded or flagged."""
+"""Coded documents: what rules and classifier say of every unit, kept on disk one part a document.
+
+A part is a JSON-lines file: the document without its units, then one unit a line. Reports read parts in a stream, so
+memory holds one document at a time.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policy_bert.files import written_whole
+from policy_bert.labels import LabelScheme
+from policy_bert.reports.review_plan import ReviewPlan
 
 if TYPE_CHECKING:
     from policy_bert.documents import Document, Unit
@@ -17,12 +27,12 @@ CANDIDATES = 3  # the class and two runners-up
 
 @dataclass(frozen=True)
 class CodingRules:
-    """When a unit is coded, and when a person should look.
+    """When a unit is coded, and when it is doubtful.
 
     Attributes:
         min_confidence: Below it a unit is left uncoded: no class is forced on it. The default 0.3 is about four times
             what guessing among 14 classes would give; it is a convention, and the report says which was used.
-        review_threshold: Below it a unit is flagged for review.
+        review_threshold: Below it a unit is doubtful, and the plan of a review may ask for a second look.
     """
 
     min_confidence: float = 0.3
@@ -37,7 +47,8 @@ class CodedUnit:
         label: The class id, or None where the unit is not coded.
         confidence: The model's probability of its best class; None where rules excluded the unit.
         candidates: The best classes with their probabilities, best first; empty where no model was asked.
-        review: A person should look: confidence below the threshold, or text longer than the model takes.
+        review: A person should look. In a part: the unit is doubtful, its confidence being below the threshold or its
+            text longer than the model takes. As `Coding.documents` gives it: the unit is in the plan of the review.
         reason: Why the unit is not coded, in Chinese; empty where it is.
         random: A number from 0 to 1 fixed by document and unit, for drawing a random sample; None where rules excluded
             the unit.
@@ -96,20 +107,8 @@ def code_unit(unit: Unit, prediction: Prediction | None, rules: CodingRules, see
 
     `prediction` is None for a unit that rules exclude; the unit's random number depends on `seed` and its identifier.
     """
-    base = CodedUnit(
-        unit.id,
-        unit.start,
-        unit.end,
-        unit.text,
-        tuple(unit.headings),
-        unit.kind,
-        None,
-        None,
-        (),
-        False,
-        unit.reason,
-        None,
-    )
+    place = (unit.id, unit.start, unit.end, unit.text, tuple(unit.headings), unit.kind)
+    base = CodedUnit(*place, None, None, (), review=False, reason=unit.reason, random=None)
     if prediction is None:
         return base
     order = (-prediction.scores).argsort(kind="stable")[:CANDIDATES]
@@ -140,15 +139,87 @@ def code_document(
     seed = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     remaining = iter(predictions)
     coded = tuple(code_unit(u, next(remaining) if u.kind == "content" else None, rules, seed) for u in units)
-    return CodedDocument(
-        document.id,
-        name,
-        document.text,
-        document.title,
-        document.number,
-        document.issuer,
-        document.date,
-        document.year,
-        dict(document.metadata),
-        coded,
-    )
+    about = {key: getattr(document, key) for key in ("id", "text", "title", "number", "issuer", "date", "year")}
+    return CodedDocument(name=name, metadata=dict(document.metadata), units=coded, **about)
+
+
+def write_part(coded: CodedDocument, path: Path) -> None:
+    """Write a coded document so that the file is there complete or not at all."""
+    head = {key: value for key, value in vars(coded).items() if key != "units"}
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (head, *map(vars, coded.units)))
+    with written_whole(path) as partial:
+        partial.write_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def read_part(path: Path, plan: ReviewPlan | None = None) -> CodedDocument:
+    """The coded document of a part; with a plan its units are marked for review as the plan says."""
+    with path.open(encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
+        head = json.loads(next(lines))
+        units = tuple(_read_unit(line, plan) for line in lines)
+    return CodedDocument(**head, units=units)
+
+
+def _read_unit(line: str, plan: ReviewPlan | None) -> CodedUnit:
+    record: dict[str, Any] = json.loads(line)
+    record["headings"] = tuple(record["headings"])
+    record["candidates"] = tuple((label, score) for label, score in record["candidates"])
+    if plan is not None:
+        record["review"] = bool(plan.purpose(record["confidence"], record["random"], record["review"]))
+    return CodedUnit(**record)
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file that could not be analysed, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A document whose text another one has too.
+
+    Attributes:
+        original: The identifier of the first document with that text.
+        counted: Whether its units are coded and counted all the same.
+    """
+
+    id: str
+    name: str
+    title: str
+    original: str
+    counted: bool = False
+
+
+@dataclass(frozen=True)
+class Coding:
+    """A whole analysis as reports read it: parts on disk, and what made them.
+
+    Attributes:
+        parts: The parts in the order of the documents.
+        by: The fields that cross-tables are made by.
+        model: The model's folder or name, as it is told in the report.
+        model_digest: The SHA-256 that identifies the model's files.
+        margin: The margin that the review is to reach, see `plan_review`.
+        plan: Which units a person should review, once that is known.
+    """
+
+    scheme: LabelScheme
+    parts: tuple[Path, ...]
+    rules: CodingRules = field(default_factory=CodingRules)
+    unit: str = "sentence"
+    by: tuple[str, ...] = ()
+    language: str = "zh"
+    model: str = ""
+    model_digest: str = ""
+    skipped: tuple[SkippedFile, ...] = ()
+    warnings: tuple[str, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    margin: float | None = None
+    plan: ReviewPlan | None = None
+
+    def documents(self) -> Iterator[CodedDocument]:
+        """The coded documents, read one at a time."""
+        for part in self.parts:
+            yield read_part(part, self.plan)

@@ -10,29 +10,16 @@ from typing import Any
 import numpy as np
 
 from policy_bert.fonts import chinese_figures, drawable
+from policy_bert.reports.columns import UNKNOWN
 from policy_bert.reports.palette import GROUP_COLOURS, group_colours, label_colours
-from policy_bert.reports.tables import CrossTable, Tables
+from policy_bert.reports.tables import CrossTable, Share, Tables, is_year
+from policy_bert.reports.words import field_word, word
 
 DPI = 300
 MAX_ROWS = 40  # documents or values that a chart can show legibly
 LABEL_CHARACTERS = 24
-
-_WORDS = {
-    "distribution": ("各类政策工具的分布", "Distribution of policy instruments"),
-    "sides": ("各面向占比", "Shares of the sides"),
-    "heatmap": ("文档 × 类别", "Documents by class"),
-    "trend": ("各面向逐年占比", "Shares of the sides by year"),
-    "cross": ("各面向占比，按{}", "Shares of the sides by {}"),
-    "share": ("占已编码单元的比例（%）", "Share of coded units (%)"),
-    "row_share": ("占本文档已编码单元的比例（%）", "Share of the document's coded units (%)"),
-    "first": ("（单元最多的 {} 项）", " (the {} with most units)"),
-    "year": ("年份", "year"),
-    "issuer": ("发文机关", "issuer"),
-    "document": ("文档", "document"),
-    "title": ("标题", "title"),
-    "number": ("发文字号", "document number"),
-    "date": ("日期", "date"),
-}
+MAX_TICKS = 12  # years that an axis names
+NAMED = 3  # documents without a year that a chart names
 
 
 def write_figures(tables: Tables, folder: Path, language: str = "zh") -> list[Path]:
@@ -72,7 +59,7 @@ def write_figures(tables: Tables, folder: Path, language: str = "zh") -> list[Pa
 class _Charts:
     def __init__(self, tables: Tables, language: str) -> None:
         self.tables = tables
-        self.english = language == "en"
+        self.language, self.english = language, language == "en"
         self.labels = [self._name(label) for label in tables.scheme.labels]
         self.groups = [self._name(group) for group in tables.scheme.groups]
 
@@ -81,7 +68,7 @@ class _Charts:
         shares = self.tables.label_shares()
         sides = group_colours(self.tables.scheme)
         colours = [sides.get(label.group, GROUP_COLOURS[0]) for label in self.tables.scheme.labels]
-        figure, axes = self._axes("distribution", 7.2, 1.2 + 0.32 * len(shares))
+        figure, axes = self._axes("distribution_figure", 7.2, 1.2 + 0.32 * len(shares))
         self._interval_bars(axes, self.labels, shares, colours)
         if self.groups:
             from matplotlib.patches import Patch
@@ -93,7 +80,7 @@ class _Charts:
     def sides(self) -> Any:
         """Bars of the sides with 95 % intervals."""
         shares = self.tables.group_shares()
-        figure, axes = self._axes("sides", 7.2, 1.2 + 0.42 * len(shares))
+        figure, axes = self._axes("sides_figure", 7.2, 1.2 + 0.42 * len(shares))
         self._interval_bars(axes, self.groups, shares, list(group_colours(self.tables.scheme).values()))
         return figure
 
@@ -117,19 +104,33 @@ class _Charts:
         return figure
 
     def trend(self) -> Any:
-        """Lines of the sides' shares (or the classes', without sides) over the years."""
+        """Lines of the sides' shares (or the classes') over the years, broken where years are missing."""
+        from matplotlib.ticker import MaxNLocator
+
         table = self.tables.trend()
-        known = _known(table)
-        years = [int(table.values[i]) if table.values[i].isdigit() else i for i in known]
-        figure, axes = self._axes("trend", 7.2, 3.8)
-        names, series, colours = self._series(table)
-        for name, counts, colour in zip(names, series, colours, strict=True):
-            points = [100 * counts[i] / max(1, sum(table.counts[i])) for i in known]
-            axes.plot(years, points, marker="o", label=name, color=colour)
-        axes.set_xticks(years, [table.values[i] for i in known])
+        known = {int(table.values[i]): i for i in _known(table)}
+        years = range(min(known), max(known) + 1)
+        figure, axes = self._axes("trend_figure", 7.2, 3.8)
+        names, colours = self._series()
+        for line, (name, colour) in enumerate(zip(names, colours, strict=True)):
+            shares = [self._of_coded(table, known[year], line) if year in known else None for year in years]
+            points = [100 * share.share if share else np.nan for share in shares]
+            axes.plot(years, points, marker="o", markersize=4, label=name, color=colour)
+            shift = 0.06 * (line - (len(names) - 1) / 2)
+            for year, share in zip(years, shares, strict=True) if self.groups else ():
+                if share and share.low is not None and share.high is not None:
+                    axes.vlines(year + shift, 100 * share.low, 100 * share.high, color=colour, alpha=0.4)
+        axes.xaxis.set_major_locator(MaxNLocator(MAX_TICKS, integer=True, min_n_ticks=1))
+        axes.set_xlim(min(known) - 0.5, max(known) + 0.5)
         axes.set_ylabel(self._word("share"))
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 103)
+        axes.set_yticks(range(0, 101, 25))
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+        if missing := self.tables.without_year():
+            named = self._word("comma").join(self._text(name) for name in missing[:NAMED])
+            named += self._word("and_more") if len(missing) > NAMED else ""
+            note = self._word("without_year", len(missing), named)
+            axes.text(0, -0.16, note, transform=axes.transAxes, fontsize=8, va="top", color="#555")
         return figure
 
     def cross(self, table: CrossTable) -> Any:
@@ -137,52 +138,58 @@ class _Charts:
         order = sorted(range(len(table.values)), key=lambda i: -sum(table.counts[i]))[:MAX_ROWS]
         order.sort()
         cut = len(table.values) > MAX_ROWS
-        figure, axes = self._axes("cross", 7.2, 1.3 + 0.38 * len(order), cut, self._field(table.field))
+        field = self._text(field_word(table.field, self.language))
+        figure, axes = self._axes("cross_figure", 7.2, 1.3 + 0.38 * len(order), cut, field)
         left = np.zeros(len(order))
-        for name, counts, colour in zip(*self._series(table), strict=True):
-            widths = np.array([100 * counts[i] / max(1, sum(table.counts[i])) for i in order])
+        for line, (name, colour) in enumerate(zip(*self._series(), strict=True)):
+            widths = np.array([100 * table.shares[i][line].share for i in order])
             axes.barh(range(len(order)), widths, left=left, color=colour, label=name)
             left += widths
-        axes.set_yticks(range(len(order)), [f"{self._text(table.values[i])} (n={sum(table.counts[i])})" for i in order])
+        values = [self._word("unknown") if table.values[i] == UNKNOWN else self._text(table.values[i]) for i in order]
+        axes.set_yticks(
+            range(len(order)), [f"{value} (n={sum(table.counts[i])})" for value, i in zip(values, order, strict=True)]
+        )
         axes.invert_yaxis()
         axes.set_xlabel(self._word("share"))
+        axes.set_xticks(range(0, 101, 25))
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         return figure
 
-    def _series(self, table: CrossTable) -> tuple[list[str], list[list[int]], list[str]]:
+    def _series(self) -> tuple[list[str], list[str]]:
+        """Names and colours of what a cross-table has shares of."""
         scheme = self.tables.scheme
         if not scheme.groups:
-            counts = [[row[i] for row in table.counts] for i in range(len(scheme))]
-            return self.labels, counts, list(label_colours(scheme))
-        members = [[label.id for label in scheme.in_group(group.id)] for group in scheme.groups]
-        counts = [[sum(row[i] for i in ids) for row in table.counts] for ids in members]
-        return self.groups, counts, list(group_colours(scheme).values())
+            return self.labels, list(label_colours(scheme))
+        return self.groups, list(group_colours(scheme).values())
 
-    def _interval_bars(self, axes: Any, names: Sequence[str], shares: Sequence[Any], colours: Sequence[str]) -> None:
-        values = np.array([100 * share.share for share in shares])
-        errors = np.array([[100 * (s.share - s.low), 100 * (s.high - s.share)] for s in shares]).T.clip(0)
-        axes.barh(range(len(names)), values, color=colours, xerr=errors, ecolor="#444", capsize=2)
-        for y, share in enumerate(shares):
-            axes.text(100 * share.high + 0.4, y, f"{100 * share.share:.1f}% ({share.count})", va="center", fontsize=8)
+    def _of_coded(self, table: CrossTable, value: int, line: int) -> Share | None:
+        return table.shares[value][line] if sum(table.counts[value]) else None
+
+    def _interval_bars(self, axes: Any, names: Sequence[str], shares: Sequence[Share], colours: Sequence[str]) -> None:
+        axes.barh(range(len(names)), [100 * share.share for share in shares], color=colours)
+        ends = [100 * (share.share if share.high is None else share.high) for share in shares]
+        for y, (share, end) in enumerate(zip(shares, ends, strict=True)):
+            if share.low is not None and share.high is not None:
+                below, above = share.share - share.low, share.high - share.share
+                axes.errorbar(100 * share.share, y, xerr=[[100 * below], [100 * above]], ecolor="#444", capsize=2)
+            axes.text(end + 0.8, y, f"{100 * share.share:.1f}% ({share.count})", va="center", fontsize=8)
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
-        axes.set_xlim(0, 1.18 * max(100 * share.high for share in shares) + 4)
+        axes.set_xlim(0, max(100.0, *(end + 16 for end in ends)))
+        axes.set_xticks(range(0, 101, 25))
         axes.set_xlabel(self._word("share"))
 
-    def _axes(self, word: str, width: float, height: float, cut: bool = False, field: str = "") -> tuple[Any, Any]:
+    def _axes(self, title: str, width: float, height: float, cut: bool = False, field: str = "") -> tuple[Any, Any]:
         import matplotlib.pyplot as plt
 
         figure, axes = plt.subplots(figsize=(width, height))
-        first = self._word("first").format(MAX_ROWS) if cut else ""
-        axes.set_title(self._word(word).format(field) + first)
+        first = self._word("first", MAX_ROWS) if cut else ""
+        axes.set_title(self._word(title).format(field) + first)
         axes.spines[["top", "right"]].set_visible(False)
         return figure, axes
 
-    def _word(self, key: str) -> str:
-        return _WORDS[key][self.english]
-
-    def _field(self, field: str) -> str:
-        return self._word(field) if field in _WORDS else self._text(field)
+    def _word(self, key: str, *values: object) -> str:
+        return word(key, self.language, *values)
 
     def _name(self, entry: Any) -> str:
         return self._text((self.english and entry.english) or entry.name, 40)
@@ -193,7 +200,7 @@ class _Charts:
 
 
 def _known(table: CrossTable) -> list[int]:
-    return [i for i, value in enumerate(table.values) if value.isascii() and value.isdigit()]
+    return [i for i, value in enumerate(table.values) if is_year(value)]
 
 
 def _file_word(field: str) -> str:

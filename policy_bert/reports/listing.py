@@ -1,19 +1,20 @@
-"""The coding table as plain files: `coding.csv` for people, `coding.jsonl` and `matrix.csv` for programs."""
+"""The coding as plain files: `coding.csv` for people; `documents.csv`, `coding.jsonl`, `matrix.csv` for programs."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from policy_bert.labels import LabelScheme
 from policy_bert.reports import columns
-from policy_bert.reports.coding import CodedUnit
-from policy_bert.reports.parts import Coding
+from policy_bert.reports.coding import CodedUnit, Coding
+from policy_bert.rows import open_writer
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+HEADING_CHARACTERS = 24
+_RECORD = (
+    "unit", "text", "kind", "headings", "label", "label_name", "group", "confidence", "alternatives", "review",
+    "reason", "start", "end", "random", "document_id", "document",
+)  # fmt: skip
 
 
 def coding_row(document: tuple[str, str], unit: CodedUnit, scheme: LabelScheme) -> list[str | float | int | None]:
@@ -27,7 +28,7 @@ def coding_row(document: tuple[str, str], unit: CodedUnit, scheme: LabelScheme) 
     return [
         unit.id,
         *document,
-        " / ".join(unit.headings),
+        headings_text(unit.headings),
         unit.text,
         columns.UNCODED if unit.label is None else scheme.names[unit.label],
         side,
@@ -47,66 +48,66 @@ def alternatives_text(unit: CodedUnit, scheme: LabelScheme) -> str:
     return "|".join(f"{scheme.names[label]}:{score:.4f}" for label, score in unit.alternatives)
 
 
-def write_csv(coding: Coding, path: Path) -> None:
-    """Write `coding.csv`, UTF-8 with a byte-order mark, which spreadsheet programs need.
+def headings_text(headings: tuple[str, ...]) -> str:
+    """The headings above a unit as one line; a heading that is a whole sentence is cut.
 
-    Text that a spreadsheet program would take for a formula gets a leading apostrophe; `coding.jsonl` has the text
-    unchanged.
+    >>> headings_text(("第一章　总则", "（一）发展现状。"))
+    '第一章 总则 › （一）发展现状'
     """
-    with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(columns.CODING_COLUMNS)
+    texts = (" ".join(heading.split()).rstrip("。：:；") for heading in headings)
+    return " › ".join(text if len(text) <= HEADING_CHARACTERS else f"{text[:HEADING_CHARACTERS]}…" for text in texts)
+
+
+def write_csv(coding: Coding, path: Path) -> None:
+    """Write `coding.csv`, for spreadsheet programs; `coding.jsonl` has every text unchanged."""
+    with open_writer(path, "csv", columns.CODING_COLUMNS, decimals=None) as out:
         for document in coding.documents():
             for unit in document.units:
                 row = coding_row((document.id, document.name), unit, coding.scheme)
-                writer.writerow([_without_formula(cell) for cell in row])
+                out.write(dict(zip(columns.CODING_COLUMNS, row, strict=True)))
+
+
+def write_documents(coding: Coding, path: Path) -> None:
+    """Write `documents.csv`: identifier and name, then the fields under the names that `--by` and the project use.
+
+    Identifiers and metadata are the text they were; a field that a document does not state is an empty cell.
+    """
+    rows = [
+        document.fields() | {columns.DOCUMENT_ID: document.id, columns.DOCUMENT: document.name}
+        for document in coding.documents()
+    ]
+    header = dict.fromkeys([columns.DOCUMENT_ID, columns.DOCUMENT, *(key for row in rows for key in row)])
+    header.pop("document", None)
+    with open_writer(path, "csv", list(header)) as out:
+        for row in rows:
+            out.write({key: row.get(key) for key in header})
 
 
 def write_jsonl(coding: Coding, path: Path) -> None:
     """Write `coding.jsonl`: one unit a line with ids, names and all numbers; UTF-8 without a mark."""
-    with path.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
+    with open_writer(path, "jsonl", _RECORD, decimals=None) as out:
         for document in coding.documents():
             for unit in document.units:
-                record = unit_record(unit, coding.scheme) | {"document_id": document.id, "document": document.name}
-                out.write(json.dumps(record, ensure_ascii=False) + "\n")
+                out.write(unit_record(unit, coding.scheme) | {"document_id": document.id, "document": document.name})
 
 
 def write_matrix(coding: Coding, path: Path) -> None:
     """Write `matrix.csv`: one row a unit, one 0/1 column a class; a unit that is not coded is a row of zeros."""
-    with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow([columns.UNIT, columns.DOCUMENT_ID, *coding.scheme.names])
+    names = coding.scheme.names
+    with open_writer(path, "csv", (columns.UNIT, columns.DOCUMENT_ID, *names)) as out:
         for document in coding.documents():
             for unit in document.units:
-                writer.writerow([unit.id, document.id, *(int(unit.label == i) for i in range(len(coding.scheme)))])
+                ones = {name: int(unit.label == label) for label, name in enumerate(names)}
+                out.write({columns.UNIT: unit.id, columns.DOCUMENT_ID: document.id, **ones})
 
 
 def unit_record(unit: CodedUnit, scheme: LabelScheme) -> dict[str, Any]:
     """A unit as a JSON object; `label` is null where it is not coded, `group` is the side's id."""
-
-    def candidates() -> Iterator[dict[str, Any]]:
-        for label, score in unit.alternatives:
-            yield {"label": label, "label_name": scheme.names[label], "confidence": score}
-
-    return {
-        "unit": unit.id,
-        "text": unit.text,
-        "kind": unit.kind,
-        "headings": list(unit.headings),
-        "label": unit.label,
-        "label_name": "" if unit.label is None else scheme.names[unit.label],
-        "group": "" if unit.label is None else scheme.group_of(unit.label),
-        "confidence": unit.confidence,
-        "alternatives": list(candidates()),
-        "review": unit.review,
-        "reason": unit.reason,
-        "start": unit.start,
-        "end": unit.end,
-        "random": unit.random,
-    }
-
-
-def _without_formula(cell: str | float | int | None) -> str | float | int | None:
-    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
-        return f"'{cell}"
-    return cell
+    alternatives = [
+        {"label": label, "label_name": scheme.names[label], "confidence": score} for label, score in unit.alternatives
+    ]
+    named = {"label_name": "", "group": ""}
+    if unit.label is not None:
+        named = {"label_name": scheme.names[unit.label], "group": scheme.group_of(unit.label)}
+    record = {key: value for key, value in vars(unit).items() if key not in ("id", "candidates")}
+    return record | named | {"unit": unit.id, "headings": list(unit.headings), "alternatives": alternatives}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from policy_bert.reports.coding import CodedDocument
+from policy_bert.reports.coding import CodedDocument, Coding
 from policy_bert.reports.methods import Methods
 from policy_bert.reports.palette import GROUP_COLOURS, group_colours, label_colours
-from policy_bert.reports.parts import Coding
-from policy_bert.reports.tables import CrossTable, Share, Tables
+from policy_bert.reports.tables import Tables
+from policy_bert.reports.words import WORDS, told_in, word
 
+_OF_DOCUMENT = ("id", "name", "title", "counts", "uncoded")
 TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 
 
@@ -68,16 +70,6 @@ def _tables_record(coding: Coding, tables: Tables, methods: Methods) -> dict[str
     sides, shades = group_colours(scheme), label_colours(scheme)
     if not scheme.groups:
         shades = tuple(GROUP_COLOURS[i % len(GROUP_COLOURS)] for i in range(len(scheme)))
-    documents = [
-        {
-            "id": row.id,
-            "name": row.name,
-            "title": row.title,
-            "counts": row.counts,
-            "uncoded": row.uncoded,
-        }
-        for row in tables.documents
-    ]
     return {
         "language": coding.language,
         "labels": [
@@ -88,27 +80,22 @@ def _tables_record(coding: Coding, tables: Tables, methods: Methods) -> dict[str
             {"id": group.id, "name": group.name, "english": group.english, "colour": sides[group.id]}
             for group in scheme.groups
         ],
-        "documents": documents,
+        "documents": [{key: vars(row)[key] for key in _OF_DOCUMENT} for row in tables.documents],
         "coded": tables.coded,
         "uncoded": tables.uncoded,
         "review": tables.review,
-        "labelShares": [_share_record(share) for share in tables.label_shares()],
-        "groupShares": [_share_record(share) for share in tables.group_shares()],
-        "cross": [_cross_record(tables.cross_table(field)) for field in tables.cross_fields()],
-        "trend": _cross_record(tables.trend()) if tables.has_years else None,
-        "methods": methods.rows(),
+        "labelShares": [vars(share) for share in tables.label_shares()],
+        "groupShares": [vars(share) for share in tables.group_shares()],
+        "cross": [asdict(tables.cross_table(field)) for field in _shown_alone(tables)],
+        "trend": asdict(tables.trend()) if tables.has_years else None,
+        "withoutYear": tables.without_year(),
+        "reasons": {reason: told_in("en", reason) for reason in tables.reasons},
+        "words": {language: {key: word(key, language) for key in WORDS} for language in ("zh", "en")},
+        "methods": {"zh": methods.chinese, "en": methods.english},
     }
 
 
-def _share_record(share: Share) -> dict[str, Any]:
-    return {"count": share.count, "share": share.share, "low": share.low, "high": share.high}
-
-
-def _cross_record(table: CrossTable) -> dict[str, Any]:
-    return {
-        "field": table.field,
-        "values": table.values,
-        "counts": table.counts,
-        "uncoded": table.uncoded,
-        "documents": table.documents,
-    }
+def _shown_alone(tables: Tables) -> list[str]:
+    """The fields whose table the page does not show already: years are in the trend, documents in the heat map."""
+    shown = ("document", "year") if tables.has_years else ("document",)
+    return [field for field in tables.cross_fields() if field not in shown]

@@ -20,11 +20,10 @@ from xml.sax.saxutils import XMLGenerator
 
 from policy_bert import __version__
 from policy_bert.labels import LabelScheme
-from policy_bert.reports.coding import CodedDocument, CodedUnit
+from policy_bert.reports.coding import CodedDocument, CodedUnit, Coding
 from policy_bert.reports.columns import PROTOCOL, UNCODED, UNCODED_MEANING
 from policy_bert.reports.listing import alternatives_text
 from policy_bert.reports.palette import group_colours, label_colours
-from policy_bert.reports.parts import Coding
 
 PROJECT_NAMESPACE = "urn:QDA-XML:project:1.0"
 CODEBOOK_NAMESPACE = "urn:QDA-XML:codebook:1.0"

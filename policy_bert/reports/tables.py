@@ -5,22 +5,18 @@ Counts are kept by document and class; all other tables are sums of these. Share
 
 from __future__ import annotations
 
-import math
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from policy_bert.intervals import clustered_interval
 from policy_bert.labels import LabelScheme
-from policy_bert.reports.coding import CodedDocument, CodedUnit
+from policy_bert.reports.coding import CodedDocument, Coding, Duplicate
 from policy_bert.reports.columns import UNKNOWN
-from policy_bert.reports.parts import Coding
-
-Z_95 = 1.959963984540054
-EXAMPLES = 3
-EXAMPLE_LENGTHS = range(10, 121)  # characters: long enough to say something, short enough for a codebook
+from policy_bert.reports.review_plan import NO_REVIEW, ReviewPlan, plan_review
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class DocumentCounts:
         fields: What the document can be grouped by, see `CodedDocument.fields`.
         counts: Coded units of each class, in the order of the scheme.
         uncoded: Units without a class, of any reason.
-        review: Units that are flagged for review.
+        review: Units that the plan of the review holds.
     """
 
     id: str
@@ -56,13 +52,17 @@ class DocumentCounts:
 
 @dataclass(frozen=True)
 class Share:
-    """A count with its share of the coded units and the 95 % interval of the share; all zero where nothing is coded."""
+    """A count with its share of the coded units, 0 where nothing is coded.
+
+    `low` and `high` are the 95 % interval between documents (`policy_bert.intervals.clustered_interval`); None where
+    fewer than two documents have coded units, which tell nothing of how documents differ.
+    """
 
     name: str
     count: int
     share: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class CrossTable:
     Attributes:
         values: The field's values, sorted; unknown last.
         counts: Units of each value and class, one tuple a value.
+        shares: The shares of the sides, or of the classes of a scheme without sides; one tuple a value.
         uncoded: Units without a class, by value.
         documents: Documents, by value.
     """
@@ -79,6 +80,7 @@ class CrossTable:
     field: str
     values: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+    shares: tuple[tuple[Share, ...], ...]
     uncoded: tuple[int, ...]
     documents: tuple[int, ...]
 
@@ -90,8 +92,9 @@ class Tables:
     scheme: LabelScheme
     documents: tuple[DocumentCounts, ...]
     reasons: Mapping[str, int]
-    examples: tuple[tuple[str, ...], ...]
     by: tuple[str, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    plan: ReviewPlan = NO_REVIEW
 
     @property
     def coded(self) -> int:
@@ -105,30 +108,31 @@ class Tables:
 
     @property
     def review(self) -> int:
-        """Units that are flagged for review."""
+        """Units that the plan of the review holds."""
         return sum(row.review for row in self.documents)
 
     def label_shares(self) -> list[Share]:
         """Each class's share of the coded units, in the order of the scheme."""
-        return [self._share(label.name, (label.id,)) for label in self.scheme.labels]
+        return [_share(self.documents, label.name, (label.id,)) for label in self.scheme.labels]
 
     def group_shares(self) -> list[Share]:
         """Each side's share of the coded units; empty for a scheme without groups."""
-        return [
-            self._share(group.name, tuple(label.id for label in self.scheme.in_group(group.id)))
-            for group in self.scheme.groups
-        ]
+        return [_share(self.documents, name, labels) for name, labels in self._sides()]
 
     def cross_table(self, field: str) -> CrossTable:
         """Counts by a field's values."""
-        values = sorted({_value(row, field) for row in self.documents}, key=lambda v: (v == UNKNOWN, v))
-        rows = [[row for row in self.documents if _value(row, field) == value] for value in values]
+        rows: dict[str, list[DocumentCounts]] = {}
+        for row in self.documents:
+            rows.setdefault(row.fields.get(field) or UNKNOWN, []).append(row)
+        values = sorted(rows, key=lambda value: (value == UNKNOWN, value))
+        series = self._sides() or [(label.name, (label.id,)) for label in self.scheme.labels]
         return CrossTable(
             field,
             tuple(values),
-            tuple(_sum_counts(selected, len(self.scheme)) for selected in rows),
-            tuple(sum(row.uncoded for row in selected) for selected in rows),
-            tuple(len(selected) for selected in rows),
+            tuple(tuple(map(sum, zip(*(row.counts for row in rows[value]), strict=True))) for value in values),
+            tuple(tuple(_share(rows[value], *one) for one in series) for value in values),
+            tuple(sum(row.uncoded for row in rows[value]) for value in values),
+            tuple(len(rows[value]) for value in values),
         )
 
     def cross_fields(self) -> tuple[str, ...]:
@@ -138,92 +142,66 @@ class Tables:
     @property
     def has_years(self) -> bool:
         """Some document states its year."""
-        return any(row.fields.get("year") for row in self.documents)
+        return any(is_year(row.fields.get("year", "")) for row in self.documents)
+
+    def without_year(self) -> list[str]:
+        """Names of the documents that a trend leaves out, as they state no year."""
+        return [row.name for row in self.documents if not is_year(row.fields.get("year", ""))]
 
     def trend(self) -> CrossTable:
         """Counts by year; documents of unknown year are the last row."""
         return self.cross_table("year")
 
-    def _share(self, name: str, labels: Sequence[int]) -> Share:
-        counts = np.array([sum(row.counts[i] for i in labels) for row in self.documents], dtype=np.float64)
-        totals = np.array([row.coded for row in self.documents], dtype=np.float64)
-        total = totals.sum()
-        low, high = clustered_interval(counts, totals)
-        return Share(name, int(counts.sum()), float(counts.sum() / total) if total else 0.0, low, high)
+    def _sides(self) -> list[tuple[str, tuple[int, ...]]]:
+        scheme = self.scheme
+        return [(group.name, tuple(label.id for label in scheme.in_group(group.id))) for group in scheme.groups]
 
 
 def build_tables(coding: Coding) -> Tables:
-    """Count an analysis in one pass over its parts."""
+    """Count an analysis in one pass over its parts, and plan its review."""
     rows: list[DocumentCounts] = []
     reasons: Counter[str] = Counter()
-    examples: list[list[tuple[float, str]]] = [[] for _ in coding.scheme.labels]
-    for document in coding.documents():
-        rows.append(_count(document, len(coding.scheme)))
-        reasons.update(unit.reason for unit in document.units if unit.label is None)
+    confidences, randoms, doubtful, places = array("d"), array("d"), array("b"), array("q")
+    for document in replace(coding, plan=None).documents():
         for unit in document.units:
-            _keep_example(examples, unit)
+            if unit.label is None:
+                reasons[unit.reason] += 1
+            if unit.confidence is not None and unit.random is not None:
+                confidences.append(unit.confidence)
+                randoms.append(unit.random)
+                doubtful.append(unit.review)
+                places.append(len(rows))
+        rows.append(_count(document, len(coding.scheme)))
+    plan = plan_review(np.array(confidences), np.array(randoms), np.array(doubtful, dtype=np.bool_), coding.margin)
+    planned = Counter(
+        place
+        for confidence, random, doubt, place in zip(confidences, randoms, doubtful, places, strict=True)
+        if plan.purpose(confidence, random, bool(doubt))
+    )
     return Tables(
         coding.scheme,
-        tuple(rows),
+        tuple(replace(row, review=planned[place]) for place, row in enumerate(rows)),
         dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-        tuple(tuple(text for _, text in best) for best in examples),
         coding.by,
+        coding.duplicates,
+        plan,
     )
 
 
-def clustered_interval(counts: NDArray[np.float64], totals: NDArray[np.float64]) -> tuple[float, float]:
-    """The 95 % interval of the share `counts.sum() / totals.sum()`, where units come clustered in documents.
+def is_year(value: str) -> bool:
+    """Whether a field's value is a year that can stand on an axis."""
+    return len(value) == 4 and value.isascii() and value.isdigit()
 
-    Wilson's score interval (Wilson 1927) with the effective sample size n / design effect (Kish 1965; compared with
-    other intervals for clustered proportions by Dean and Pagano 2015). The design effect is the variance of the ratio
-    estimator over documents divided by that of independent units, and at least 1; with one document it cannot be
-    estimated and is 1. (0, 0) where nothing is counted.
 
-    Args:
-        counts: Units that count, by document; shape (documents,).
-        totals: Units, by document; shape (documents,).
-    """
-    n = float(totals.sum())
-    if n == 0:
-        return 0.0, 0.0
-    share = float(counts.sum()) / n
-    clusters = int((totals > 0).sum())
-    if clusters > 1 and 0 < share < 1:
-        residuals = counts - share * totals
-        variance = clusters / (clusters - 1) * float(residuals @ residuals) / n**2
-        n /= max(1.0, variance / (share * (1 - share) / n))
-    centre = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n**2))
-    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
+def _share(rows: Sequence[DocumentCounts], name: str, labels: Sequence[int]) -> Share:
+    counts = [sum(row.counts[label] for label in labels) for row in rows]
+    totals = [row.coded for row in rows]
+    low, high = clustered_interval(counts, totals) or (None, None)
+    return Share(name, sum(counts), sum(counts) / sum(totals) if sum(totals) else 0.0, low, high)
 
 
 def _count(document: CodedDocument, classes: int) -> DocumentCounts:
     labels = Counter(unit.label for unit in document.units)
-    return DocumentCounts(
-        document.id,
-        document.name,
-        document.title,
-        document.year,
-        document.fields(),
-        tuple(labels[i] for i in range(classes)),
-        labels[None],
-        sum(unit.review for unit in document.units),
-    )
-
-
-def _keep_example(examples: list[list[tuple[float, str]]], unit: CodedUnit) -> None:
-    if unit.label is None or unit.confidence is None or len(unit.text) not in EXAMPLE_LENGTHS:
-        return
-    best = examples[unit.label]
-    if all(unit.text != text for _, text in best):
-        best.append((unit.confidence, unit.text))
-        best.sort(key=lambda item: -item[0])
-        del best[EXAMPLES:]
-
-
-def _value(row: DocumentCounts, field: str) -> str:
-    return row.fields.get(field) or UNKNOWN
-
-
-def _sum_counts(rows: Sequence[DocumentCounts], classes: int) -> tuple[int, ...]:
-    return tuple(sum(row.counts[i] for row in rows) for i in range(classes))
+    counts = tuple(labels[i] for i in range(classes))
+    about = (document.id, document.name, document.title, document.year, document.fields())
+    return DocumentCounts(*about, counts, labels[None], 0)

@@ -70,7 +70,7 @@ def find_encoding(head: bytes, complete: bool, source: str, wanted: str = "auto"
             "name its encoding (--encoding, data.encoding) or save it as UTF-8"
         )
     if not found.certain:
-        say_once(f"{source}: read as {found.name}, which is a guess; if it is wrong name the encoding")
+        say_once(f"{source}: read as {found.name}, which is a guess; if it is wrong, name the right one (--encoding)")
     return found
 
 
@@ -132,6 +132,8 @@ class LineReader:
             line += len(lines)
             if len(remainder) > MAX_LINE_CHARACTERS:
                 raise DataError(f"{self._source}: line {line}: longer than {MAX_LINE_CHARACTERS:,} characters")
+        if line == 1 and remainder.count("\r") > 1:
+            raise DataError(f"{self._source}: lines end in carriage returns alone; save the file with usual line ends")
         if remainder:
             yield remainder[:-1] if remainder.endswith("\r") else remainder
 

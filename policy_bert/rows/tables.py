@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from policy_bert.errors import DataError
 from policy_bert.rows.exports import flat_rows
 from policy_bert.rows.lines import LineReader, open_input, say_once
-from policy_bert.rows.writers import FORMULA_STARTS
+from policy_bert.rows.writers import with_formula
 from policy_bert.text import look
 
 _MAX_CELL_CHARACTERS = 1_000_000
@@ -131,7 +131,7 @@ class Table:
 
 
 def as_text(value: Any) -> str:
-    """A cell's value as a reader sees it: nothing for None, `4` for the 4.0 that spreadsheets make of it, a date alone."""
+    """A cell as a reader sees it: nothing for None, 4 for the 4.0 that spreadsheets make of it, a day without hour."""
     if value is None or isinstance(value, _Formula):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -247,12 +247,7 @@ def _csv_rows(lines: Iterator[str], delimiter: str, guarded: bool) -> Iterator[R
             yield Record(start, (), f"the quotation marks of the CSV row do not match ({error})")
             continue
         if any(cell.strip() for cell in cells):
-            yield Record(start, tuple(map(_without_guard, cells) if guarded else cells))
-
-
-def _without_guard(cell: str) -> str:
-    """The cell without the apostrophe that `writers.without_formula` put before it."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in FORMULA_STARTS and len(cell) > 1 else cell
+            yield Record(start, tuple(map(with_formula, cells) if guarded else cells))
 
 
 def _open_json(lines: LineReader, source: str) -> Table:
@@ -279,9 +274,8 @@ def _open_json(lines: LineReader, source: str) -> Table:
     def read(wanted: Sequence[str]) -> Iterator[Record]:
         for line, cells, problem in chain(head, objects):
             values = cells[0] if cells else {}
-            missing = [name for name in wanted if name not in values]
-            if missing and not problem:
-                problem = f"no key {missing[0]!r}; found {', '.join(values)}"
+            if not problem and wanted and wanted[0] not in values:
+                problem = f"no key {wanted[0]!r}; found {', '.join(values)}"
             yield Record(line, tuple(values.get(name) for name in wanted), problem)
 
     return Table(source, columns, lines.encoding, read)
@@ -331,7 +325,8 @@ def _open_workbook(path: Path, sheet: str | None, header: bool) -> Table:
     except Exception as error:  # openpyxl lets zipfile's, ElementTree's and its own errors through
         raise DataError(f"{path}: expected an Excel workbook (.xlsx), found something else: {error}") from error
     if others:
-        say_once(f"{path}: read the sheet {name!r} and left out {', '.join(map(repr, others))}; choose one by its name")
+        left_out = ", ".join(map(repr, others))
+        say_once(f"{path}: read the sheet {name!r} and left out {left_out}; choose one with --sheet (data.sheet)")
 
     def rows() -> Iterator[Record]:
         numbered = enumerate(sheets[name].iter_rows(values_only=True), 1)

@@ -18,7 +18,7 @@ from policy_bert.errors import DataError
 from policy_bert.files import written_whole
 
 FORMATS = ("tsv", "csv", "jsonl", "xlsx", "parquet")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _TSV_SEPARATORS = str.maketrans("\t\n\r", "   ")
 _ROW_GROUP = 10_000
 _ROW_GROUP_CHARACTERS = 20_000_000
@@ -52,7 +52,12 @@ def check_format(name: str) -> str:
 
 def without_formula(cell: Any) -> Any:
     """The cell, or for a text that a spreadsheet program would take for a formula the text behind an apostrophe."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip("'").startswith(_FORMULA_STARTS) else cell
+
+
+def with_formula(cell: str) -> str:
+    """The cell that `without_formula` was given."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA_STARTS) else cell
 
 
 def open_writer(
@@ -163,7 +168,14 @@ class RowWriter:
 
     def _open(self, target: str | Path | IO[Any]) -> Any:
         if not isinstance(target, (str, os.PathLike)):
-            return _as_kind(target, self.text)
+            if self.text and not isinstance(target, io.TextIOBase):
+                wrapped = io.TextIOWrapper(target, "utf-8", "replace", newline="", write_through=True)
+                self._stack.callback(wrapped.detach)
+                return wrapped
+            if not self.text and isinstance(target, io.TextIOBase):
+                target.flush()
+                return target.buffer  # type: ignore[attr-defined]
+            return target
         path = self._path = Path(os.path.realpath(target))
         if path.is_dir():
             raise DataError(f"{target}: expected a file to write, found a folder")
@@ -209,27 +221,6 @@ class RowWriter:
 
     def _abandon(self) -> None:
         pass
-
-
-def _as_kind(stream: Any, text: bool) -> Any:
-    is_text = isinstance(stream, io.TextIOBase)
-    if text and not is_text:
-        return _Utf8Stream(stream)
-    if not text and is_text:
-        stream.flush()
-        return stream.buffer
-    return stream
-
-
-class _Utf8Stream:
-    """A binary stream that takes text."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.flush = stream.flush
-
-    def write(self, text: str) -> int:
-        return self._stream.write(text.encode("utf-8", "replace"))
 
 
 class _TsvWriter(RowWriter):

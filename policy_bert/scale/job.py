@@ -22,7 +22,7 @@ from policy_bert.scale.parquet import ModelChoice, RowSettings, ScoredFile, make
 from policy_bert.scoring.job import run_difference
 
 MANIFEST_FILE = "_manifest.json"  # readers of Parquet folders pass over names that begin so
-SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")  # what is taken from a folder
+SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")  # what is taken from a folder
 
 log = logging.getLogger("policy_bert.scale")
 

@@ -232,6 +232,29 @@ def test_extraction_leaves_out_watermarks_and_overprinted_glyphs(tmp_path: Path)
     assert "损坏" in extract(str(tmp_path / "c.pdf"))["reason"]
 
 
+def test_comments_and_front_matter_of_markdown_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text(
+        "---\ntitle: 草稿\ntags: [数据]\n---\n# 数据办法\n<!-- 待核\n不得外传 -->\n推动数据共享。<!-- 已改 -->\n\n---\n加快开放。\n",
+        encoding="utf-8",
+    )
+    assert read_document(path).text == "数据办法\n推动数据共享。\n加快开放。"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<div id=app>加载中…</div><script>load()</script>",
+        "<ul><li><a href=/>首页</a><li><a href=/a>政务公开</a></ul><p>返回顶部</p>",
+    ],
+)
+def test_a_page_without_an_article_is_named_and_not_read_as_its_scraps(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "a.html"
+    path.write_text(f"<html><head><title>页面</title></head><body>{body}</body></html>", encoding="utf-8")
+    with pytest.raises(UnreadableDocumentError, match="没有"):
+        read_document(path)
+
+
 def test_a_page_in_tables_and_one_form_keeps_its_text_and_loses_its_navigation(tmp_path: Path) -> None:
     paragraphs = "".join(f"<br>　　{line}" for line in REGULATION[1:])
     path = tmp_path / "a.htm"

@@ -14,11 +14,9 @@ from report_samples import PLAIN_SCHEME, SCHEME, SENTENCES, make_predictions
 from policy_bert.analyze import AnalysisOptions, CodingRules, analyze, main
 from policy_bert.command import run_command
 from policy_bert.errors import DataError
-from policy_bert.reports import analysis, columns, parts
-from policy_bert.reports import folder as folder_module
-from policy_bert.reports.coding import code_unit, random_number
-from policy_bert.reports.parts import read_part, write_part
-from policy_bert.reports.plan import check_fields
+from policy_bert.reports import analysis, coding, columns
+from policy_bert.reports.analysis import check_fields
+from policy_bert.reports.coding import code_unit, random_number, read_part, write_part
 
 TEXT = """关于促进数字经济发展的若干措施
 国发〔{year}〕3号
@@ -58,7 +56,7 @@ class FakeClassifier:
 @pytest.fixture
 def documents(tmp_path, monkeypatch):
     """A folder of three documents, one of them deeper; no figures are drawn and the model's digest is made up."""
-    monkeypatch.setattr(folder_module, "write_figures", lambda tables, folder, language: None)
+    monkeypatch.setattr(analysis, "write_figures", lambda tables, folder, language: None)
     monkeypatch.setattr(analysis, "checkpoint_digest", lambda folder: "d" * 64)
     folder = tmp_path / "文件 夹"
     (folder / "下级").mkdir(parents=True)
@@ -93,7 +91,6 @@ def test_nothing_is_forced_into_a_class(documents, tmp_path):
     asked = [record for record in lines_of(tmp_path / "out") if record["confidence"] is not None]
     for record in asked:
         assert (record["label"] is None) == (record["confidence"] < 0.7)
-        assert record["review"] == (record["confidence"] < 0.8)
         assert record["reason"] == ("置信度低于 0.7" if record["label"] is None else "")
         assert len(record["alternatives"]) == 2
         assert record["label"] not in [other["label"] for other in record["alternatives"]]
@@ -209,20 +206,20 @@ def test_random_numbers_are_fixed_and_uniform():
 
 def test_reports_hold_no_more_documents_however_many_there_are(documents, tmp_path, monkeypatch):
     for index in range(20):
-        text = TEXT.format(year=2020, sentences="".join(SENTENCES))
+        text = TEXT.format(year=2000 + index, sentences="".join(SENTENCES))
         (documents / f"又{index}.txt").write_text(text, encoding="utf-8")
     references, most = [], 0
 
-    def read_counted(path):
+    def read_counted(path, plan):
         nonlocal most
-        document = read_part(path)
+        document = read_part(path, plan)
         references.append(weakref.ref(document))
         most = max(most, sum(reference() is not None for reference in references))
         return document
 
-    monkeypatch.setattr(parts, "read_part", read_counted)
+    monkeypatch.setattr(coding, "read_part", read_counted)
     analyze([documents], tmp_path / "out", FakeClassifier(tmp_path))
-    assert len(references) >= 23 * 6
+    assert len(references) >= 23 * 5
     assert most <= 3
 
 
@@ -270,7 +267,7 @@ def test_an_output_that_cannot_be_written_is_one_line(documents, tmp_path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(analysis, "write_part", full)
-    with pytest.raises(DataError, match="No space left on device; free the disk"):
+    with pytest.raises(DataError, match="No space left on device; mend that"):
         analyze([documents], tmp_path / "out", FakeClassifier(tmp_path))
 
 
@@ -278,10 +275,29 @@ def test_a_disk_full_while_the_report_is_built_leaves_no_half_report(documents, 
     def full(*arguments):
         raise OSError(28, "No space left on device", str(tmp_path / "project.qdpx"))
 
-    monkeypatch.setattr(folder_module, "write_project", full)
+    monkeypatch.setattr(analysis, "write_project", full)
     with pytest.raises(DataError, match=r"cannot write project.qdpx: No space left"):
         analyze([documents], tmp_path / "out", FakeClassifier(tmp_path))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [analysis.PARTS]
+
+
+def test_the_same_document_twice_is_counted_once_unless_asked_for(documents, tmp_path, caplog):
+    from document_files import save_docx
+
+    lines = (documents / "乙.txt").read_text(encoding="utf-8").splitlines()
+    save_docx(documents / "乙（另存）.docx", [*lines[:4], "— 1 —", *lines[4:], "— 2 —"])
+    once = analyze([documents], tmp_path / "once", FakeClassifier(tmp_path))
+    assert "the same text as 乙" in caplog.text
+    assert len(once.documents) == 3
+    assert [copy.counted for copy in once.duplicates] == [False]
+    twice = analyze([documents], tmp_path / "twice", FakeClassifier(tmp_path), AnalysisOptions(count_duplicates=True))
+    assert len(twice.documents) == 4
+    assert [copy.counted for copy in twice.duplicates] == [True]
+    for folder, text in (("once", "未计入"), ("twice", "已计入")):
+        book = openpyxl.load_workbook(tmp_path / folder / columns.WORKBOOK)
+        marks = [row[-1] for row in book[columns.SHEET_DOCUMENTS].iter_rows(values_only=True)]
+        assert len(marks) == 5
+        assert sum(text in str(mark) for mark in marks) == 1
 
 
 def test_fields_are_known_by_either_name():

@@ -1,6 +1,7 @@
 """Figures: every chart as PNG at 300 dpi and SVG, its Chinese labels drawn; a missing glyph is an error."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from policy_bert.reports import figures
 from policy_bert.reports.figures import write_figures
 from policy_bert.reports.palette import group_colours, label_colours
 from policy_bert.reports.tables import Tables, build_tables
+from policy_bert.reports.words import WORDS
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_a_missing_glyph_is_an_error_and_drawable_text_has_none(tmp_path):
 def test_the_font_draws_all_of_gb2312_and_the_scheme():
     hanzi = [bytes([high, low]) for high in range(0xB0, 0xF8) for low in range(0xA1, 0xFF)]
     text = b"".join(hanzi).decode("gb2312", errors="ignore")
-    words = "".join(word for pair in figures._WORDS.values() for word in pair)
+    words = "".join(word for pair in WORDS.values() for word in pair)
     assert len(text) > 6700
     assert not missing_glyphs(text + "".join(SCHEME.names) + words + "，。、；：？！“”‘’（）《》〔〕…—·％")
     assert CHINESE_FONT.stat().st_size < 6_000_000
@@ -72,7 +74,7 @@ def test_documents_with_rare_characters_dollars_and_long_titles_are_drawn(tmp_pa
         )
         for row in tables.documents
     ]
-    changed = Tables(tables.scheme, tuple(rows), {}, tables.examples, tables.by)
+    changed = Tables(tables.scheme, tuple(rows), {}, tables.by)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert len(write_figures(changed, tmp_path / "out", "en")) == 12
@@ -83,7 +85,7 @@ def test_a_scheme_without_sides_or_codes_is_drawn_as_far_as_it_goes(tmp_path, mo
     tables = build_tables(make_coding(tmp_path, PLAIN_SCHEME))
     names = {path.stem for path in write_figures(tables, tmp_path / "out")}
     assert names == {"01-distribution", "03-heatmap", "04-trend", "05-cross-year"}
-    assert write_figures(Tables(PLAIN_SCHEME, (), {}, ()), tmp_path / "none") == []
+    assert write_figures(Tables(PLAIN_SCHEME, (), {}), tmp_path / "none") == []
 
 
 def test_classes_of_a_side_are_distinct_shades_of_its_colour():
@@ -91,3 +93,22 @@ def test_classes_of_a_side_are_distinct_shades_of_its_colour():
     assert len(set(shades)) == len(SCHEME)
     for group in SCHEME.groups:
         assert shades[SCHEME.in_group(group.id)[0].id] == sides[group.id]
+
+
+def test_a_trend_names_whole_years_once_breaks_at_gaps_and_names_who_has_no_year(tmp_path):
+    made = build_tables(make_coding(tmp_path, documents=6))
+    years = ["1998", "1999", "2015", "2016", "", "不详"]
+    rows = [replace(row, fields={"year": year}) for row, year in zip(made.documents, years, strict=True)]
+    tables = replace(made, documents=tuple(rows))
+    with chinese_figures():
+        figure = figures._Charts(tables, "zh").trend()
+        figure.canvas.draw()
+        axes = figure.axes[0]
+        labels = [label.get_text() for label in axes.get_xticklabels() if label.get_text()]
+        line = axes.lines[0]
+    assert len(set(labels)) == len(labels) <= figures.MAX_TICKS + 1
+    assert all(label.isdigit() for label in labels)
+    assert list(axes.get_yticks()) == [0, 25, 50, 75, 100]
+    missing = [int(x) for x, y in zip(*line.get_data(), strict=True) if y != y]
+    assert missing == list(range(2000, 2015))
+    assert any("文件 5.docx、文件 6.docx" in text.get_text() for text in axes.texts)

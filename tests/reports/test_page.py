@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 def make_page(folder, scheme=SCHEME, **settings):
     coding = make_coding(folder, scheme, **settings)
     tables = build_tables(coding)
+    coding = replace(coding, plan=tables.plan)
     write_page(coding, tables, describe_methods(coding, tables), folder / "report.html")
     return coding, tables, (folder / "report.html").read_text(encoding="utf-8")
 
@@ -68,7 +70,28 @@ def test_the_tables_of_the_page_are_those_of_the_report(tmp_path):
     assert sum(sum(code["reviews"]) for code in codes) == tables.review
 
 
-def run_in_browser(page, script, folder):
+def test_each_language_has_a_page_of_its_own(tmp_path):
+    coding, tables, page = make_page(tmp_path, warnings=("文件 1.docx：第 1、2 页没有文字层，未读取",))
+    data = blocks(page)["tables"]
+    names = [row.name for row in tables.documents] + [file.name for file in coding.skipped]
+    said = json.dumps([data["words"]["en"], data["methods"]["en"], list(data["reasons"].values())], ensure_ascii=False)
+    for name in names:
+        said = said.replace(name, "")
+    assert re.findall("[\u3400-\u9fff]+", said) == ["中文"]  # on the button that changes the language
+    assert set(data["reasons"]) == set(tables.reasons)
+    assert not re.search("unit of analysis", json.dumps(data["methods"]["zh"]), re.IGNORECASE)
+    assert data["words"]["zh"].keys() == data["words"]["en"].keys()
+
+
+def test_no_table_is_there_twice(tmp_path):
+    _, _, page = make_page(tmp_path, by=("year", "region", "document"))
+    data = blocks(page)["tables"]
+    assert [table["field"] for table in data["cross"]] == ["region"]
+    assert data["trend"]["field"] == "year"
+    assert data["withoutYear"] == ["文件 4.docx"]
+
+
+def run_in_browser(page, script, folder, width=1280):
     """The value that a script returns in the page, with the page's errors; the script runs after the page's own."""
     collect = "<script>window.errors = []; addEventListener('error', e => errors.push(String(e.message)));"
     collect += "addEventListener('securitypolicyviolation', e => errors.push('csp ' + e.blockedURI));</script>"
@@ -78,7 +101,12 @@ def run_in_browser(page, script, folder):
     file = folder / "probe.html"
     file.write_text(page.replace("<style>", collect + "<style>", 1).replace("</body>", probe + "</body>"), "utf-8")
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    flags += ["--virtual-time-budget=5000", "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom"]
+    flags += [
+        f"--window-size={width},900",
+        "--virtual-time-budget=5000",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--dump-dom",
+    ]
     done = subprocess.run([CHROMIUM, *flags, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
     answer = json.loads(html.unescape(re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL).group(1)))
     assert answer["errors"] == []
@@ -129,3 +157,19 @@ def test_in_a_browser_a_scheme_without_sides_shows_its_classes(tmp_path):
     _, _, page = make_page(tmp_path, PLAIN_SCHEME, language="en")
     script = 'return [$("filter-group").closest("label").hidden, document.querySelectorAll("#classes .track").length];'
     assert run_in_browser(page, script, tmp_path) == [True, len(PLAIN_SCHEME)]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [1280, 500])
+def test_in_a_browser_the_page_fits_its_window_and_axes_have_quarters(tmp_path, language, width):
+    _, _, page = make_page(tmp_path, documents=5, language=language)
+    script = """
+      const tracks = [...document.querySelectorAll(".track")].map(t => Math.round(t.getBoundingClientRect().width));
+      return { over: document.documentElement.scrollWidth > innerWidth, tracks: new Set(tracks).size,
+        axis: [...document.querySelectorAll(".axis span")].map(s => s.textContent),
+        ticks: [...document.querySelectorAll("#trend svg text")].map(t => t.textContent) };"""
+    found = run_in_browser(page, script, tmp_path, width)
+    quarters = ["0%", "25%", "50%", "75%", "100%"]
+    assert found == {"over": False, "tracks": 1, "axis": quarters, "ticks": [*quarters, "2019", "2020", "2021", "2022"]}

@@ -141,8 +141,7 @@ def test_the_sources_are_plain_utf8_with_line_feeds(project):
 
 
 def test_a_carriage_return_does_not_move_positions(tmp_path):
-    from policy_bert.reports.coding import CodedDocument, CodedUnit
-    from policy_bert.reports.parts import Coding, write_part
+    from policy_bert.reports.coding import CodedDocument, CodedUnit, Coding, write_part
 
     text = "标题\r\n设立专项资金\ud800。\r\n"
     unit = CodedUnit("01-1-1-1", 4, 12, text[4:12], (), "content", 1, 0.9, ((1, 0.9), (2, 0.1)), False, "", 0.5)

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from lxml import etree
 from report_samples import PLAIN_SCHEME, SCHEME, make_coding
 
-from policy_bert.reports import columns
-from policy_bert.reports import folder as report_folder
-from policy_bert.reports.folder import has_human_codes, write_report
-from policy_bert.reports.tables import build_tables, clustered_interval
+from policy_bert.reports import analysis, columns
+from policy_bert.reports.analysis import has_human_codes, write_report
+from policy_bert.reports.tables import DocumentCounts, Tables, build_tables
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def report(tmp_path_factory):
     (folder / "parts").mkdir()
     coding = make_coding(folder / "parts", documents=5, by=("year", "region"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_folder, "write_figures", lambda tables, folder, language: None)  # drawn in their own tests
+        patch.setattr(analysis, "write_figures", lambda tables, folder, language: None)  # drawn in their own tests
         return coding, write_report(coding, folder, folder / "building"), folder
 
 
@@ -98,46 +97,41 @@ def test_documents_of_unknown_year_come_last_in_the_trend(report):
     assert sum(trend.documents) == len(report[1].documents)
 
 
-def test_examples_are_the_most_certain_units_of_their_class(report):
-    coding, tables, _ = report
-    units = [unit for document in coding.documents() for unit in document.units]
-    for label, examples in enumerate(tables.examples):
-        assert len(set(examples)) == len(examples) <= 3
-        if examples:
-            best = max((u for u in units if u.label == label and 10 <= len(u.text) <= 120), key=lambda u: u.confidence)
-            assert examples[0] == best.text
+def documents_of(counts, totals):
+    """Rows of documents whose first class of two has some counts."""
+    return tuple(
+        DocumentCounts(str(i), str(i), "", None, {"year": "2020"}, (int(c), int(n - c), 0), 0, 0)
+        for i, (c, n) in enumerate(zip(counts, totals, strict=True))
+    )
 
 
-def test_a_single_document_has_wilsons_interval():
-    low, high = clustered_interval(np.array([8.0]), np.array([10.0]))
-    assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433)  # Wilson 1927, 8 of 10
+def test_one_document_tells_nothing_of_others():
+    for rows in (documents_of([8], [10]), documents_of([8, 0], [10, 0])):
+        tables = Tables(PLAIN_SCHEME, rows, {})
+        assert [(share.low, share.high) for share in tables.label_shares()] == [(None, None)] * 3
+        assert tables.trend().shares[0][0].low is None
+    assert Tables(PLAIN_SCHEME, documents_of([8], [10]), {}).label_shares()[0].share == 0.8
 
 
-def test_clustering_widens_the_interval():
-    even = clustered_interval(np.array([5.0, 5, 5, 5]), np.array([10.0, 10, 10, 10]))
-    uneven = clustered_interval(np.array([10.0, 0, 10, 0]), np.array([10.0, 10, 10, 10]))
-    assert uneven[0] < even[0] < 0.5 < even[1] < uneven[1]
-    assert clustered_interval(np.zeros(3), np.zeros(3)) == (0.0, 0.0)
-
-
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=20))
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=2, max_size=20))
 def test_the_interval_holds_the_share_and_stays_in_range(pairs):
-    counts = np.array([min(pair) for pair in pairs], dtype=float)
-    totals = np.array([max(pair) for pair in pairs], dtype=float)
-    low, high = clustered_interval(counts, totals)
-    share = counts.sum() / totals.sum() if totals.sum() else 0.0
-    assert 0 <= low <= share <= high <= 1
+    share = Tables(PLAIN_SCHEME, documents_of(map(min, pairs), map(max, pairs)), {}).label_shares()[0]
+    if share.low is not None:
+        assert 0 <= share.low <= share.share <= share.high <= 1
 
 
-def test_intervals_cover_the_share_of_clustered_documents():
-    random = np.random.default_rng(7)
-    covered = 0
-    for _ in range(400):
-        totals = random.integers(20, 60, size=30)
-        shares = random.beta(2, 6, size=30)  # documents differ: mean 0.25
-        low, high = clustered_interval(random.binomial(totals, shares).astype(float), totals.astype(float))
-        covered += low <= 0.25 <= high
-    assert covered / 400 >= 0.92
+@pytest.mark.parametrize("table", ["share", "trend"])
+@pytest.mark.parametrize(("mean", "spread"), [(0.35, 9), (0.1, 20), (0.8, 12)])
+@pytest.mark.parametrize("documents", [2, 3, 5, 10, 30])
+def test_printed_intervals_cover_the_share_of_documents_of_unequal_size(documents, mean, spread, table):
+    random, covered, times = np.random.default_rng(documents), 0, 400
+    for _ in range(times):
+        totals = random.integers(15, 60, size=documents)
+        counts = random.binomial(totals, random.beta(mean * spread, (1 - mean) * spread, size=documents))
+        tables = Tables(PLAIN_SCHEME, documents_of(counts, totals), {})
+        share = tables.label_shares()[0] if table == "share" else tables.trend().shares[0][0]
+        covered += share.low <= mean <= share.high
+    assert covered / times >= 0.94 - 2 * math.sqrt(0.94 * 0.06 / times)  # the simulation's own error
 
 
 def test_without_years_and_fields_the_cross_table_is_by_document(tmp_path):
@@ -145,7 +139,7 @@ def test_without_years_and_fields_the_cross_table_is_by_document(tmp_path):
     tables = build_tables(coding)
     assert tables.cross_fields() == ("year",)
     assert tables.group_shares() == []
-    no_year = type(tables)(tables.scheme, (), {}, tables.examples)
+    no_year = type(tables)(tables.scheme, (), {})
     assert no_year.cross_fields() == ("document",)
     assert [share.share for share in no_year.label_shares()] == [0, 0, 0]
 

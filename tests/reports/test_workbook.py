@@ -1,12 +1,15 @@
 """The workbook: sheets, drop-down, safe text, and the plain files beside it."""
 
 import csv
+import re
+from dataclasses import replace
 
 import openpyxl
 import pytest
 from report_samples import PLAIN_SCHEME, SCHEME, SENTENCES, make_coding
 
-from policy_bert.reports import columns, sheets
+from policy_bert.reports import columns, workbook
+from policy_bert.reports.coding import Duplicate
 from policy_bert.reports.listing import write_csv
 from policy_bert.reports.methods import describe_methods
 from policy_bert.reports.tables import build_tables
@@ -27,6 +30,7 @@ SHEETS = [
 def make_workbook(folder, scheme=SCHEME, **settings):
     coding = make_coding(folder, scheme, **settings)
     tables = build_tables(coding)
+    coding = replace(coding, plan=tables.plan)
     write_workbook(coding, tables, describe_methods(coding, tables), folder / "coding.xlsx")
     return coding, openpyxl.load_workbook(folder / "coding.xlsx")
 
@@ -81,10 +85,65 @@ def test_the_drop_down_offers_every_class_and_not_coded(made):
     assert offered == [*coding.scheme.names, columns.UNCODED]
 
 
-def test_the_review_list_is_least_certain_first(made):
-    rows = list(made[1][columns.SHEET_REVIEW].iter_rows(min_row=2, max_col=1, values_only=True))
-    assert rows == sorted(rows)
-    assert all(confidence < 0.6 for (confidence,) in rows)
+def test_the_review_list_is_a_sample_with_its_margin_then_the_least_certain(made):
+    coding, book = made
+    sheet = book[columns.SHEET_REVIEW]
+    header = [cell.value for cell in sheet[1]]
+    rows = [dict(zip(header, row, strict=True)) for row in sheet.iter_rows(min_row=2, values_only=True)]
+    plan, units = coding.plan, {unit.id: unit for document in coding.documents() for unit in document.units}
+    assert [row["用途"] for row in rows] == ["抽样"] * plan.sample + ["重点"] * plan.focus
+    sample, focus = rows[: plan.sample], rows[plan.sample :]
+    randoms = [units[row[columns.UNIT]].random for row in sample]
+    assert randoms == sorted(randoms) == sorted(u.random for u in units.values() if u.random is not None)[: plan.sample]
+    margins = [row["复核到此行的误差（±）"] for row in sample]
+    assert margins == sorted(margins, reverse=True)
+    assert margins[-1] == pytest.approx(plan.margin)
+    confidences = [row[columns.CONFIDENCE] for row in focus]
+    assert confidences == sorted(confidences)
+    assert all(confidence < 0.6 for confidence in confidences)
+    assert 0 < len(rows) == sum(unit.review for unit in units.values())
+
+
+def test_the_review_list_leads_to_the_row_where_the_code_is_written(made):
+    book = made[1]
+    for row in book[columns.SHEET_REVIEW].iter_rows(min_row=2):
+        place = row[2].hyperlink.location
+        sheet, _, cell = place.replace("'", "").partition("!")
+        target = book[sheet][cell]
+        assert book[sheet].cell(1, target.column).value == columns.HUMAN
+        assert book[sheet].cell(target.row, 1).value == row[2].value
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_codebook_speaks_the_reports_language_and_shows_its_own_examples(tmp_path, language):
+    _, book = make_workbook(tmp_path, language=language)
+    rows = list(book[columns.SHEET_CODEBOOK].iter_rows(min_row=2, values_only=True))
+    for row, label in zip(rows, SCHEME.labels, strict=False):
+        assert row[4] == (label.definition if language == "en" else label.chinese_definition)
+        assert row[5].split("\n") == list(label.examples)
+    assert all(re.search("[\u4e00-\u9fff]", row[4]) is None for row in rows) == (language == "en")
+
+
+def test_rows_are_as_high_as_their_text(made):
+    sheet = made[1][columns.SHEET_CODING]
+    heights = [sheet.row_dimensions[row].height or 15 for row in range(1, sheet.max_row + 1)]
+    text = columns.CODING_COLUMNS.index(columns.TEXT)
+    long, short = "长" * 100, "短"
+    assert workbook._height([long], [70], [0]) == 3 * workbook._height([short], [70], [0]) + workbook.LINE_HEIGHT
+    assert min(heights) == workbook.LINE_HEIGHT
+    assert max(len(sheet.cell(row, text + 1).value) for row in range(2, 5)) > 0
+
+
+def test_a_document_that_is_there_twice_is_marked(tmp_path):
+    copies = (Duplicate("09", "文件 1.pdf", "题", "01"),)
+    _, book = make_workbook(tmp_path, duplicates=copies)
+    rows = list(book[columns.SHEET_DOCUMENTS].iter_rows(values_only=True))
+    assert rows[0][-1] == "重复"
+    assert rows[-1][:2] == ("09", "文件 1.pdf")
+    assert rows[-1][-1] == "与 01 文本相同，未计入"
+    assert ("重复文档：09 文件 1.pdf", "与 01 文本相同，未计入") in book[columns.SHEET_METHODS].iter_rows(
+        values_only=True
+    )
 
 
 def test_a_scheme_of_any_size_without_sides_or_years_makes_a_workbook(tmp_path):
@@ -97,8 +156,8 @@ def test_a_scheme_of_any_size_without_sides_or_years_makes_a_workbook(tmp_path):
 
 
 def test_rows_beyond_a_sheets_limit_go_on_in_the_next(tmp_path, monkeypatch):
-    monkeypatch.setattr(sheets, "MAX_ROWS", 4)
-    writer = sheets.WorkbookWriter(tmp_path / "long.xlsx")
+    monkeypatch.setattr(workbook, "MAX_ROWS", 4)
+    writer = workbook.WorkbookWriter(tmp_path / "long.xlsx")
     writer.add_sheet("表", ["数"], ([i] for i in range(7)))
     writer.close()
     book = openpyxl.load_workbook(tmp_path / "long.xlsx")
@@ -108,10 +167,10 @@ def test_rows_beyond_a_sheets_limit_go_on_in_the_next(tmp_path, monkeypatch):
 
 
 def test_cells_hold_no_control_characters_and_say_when_text_is_cut():
-    assert sheets.clean_cell("甲\x00乙\ud800") == "甲\ufffd乙\ufffd"
-    cut = sheets.clean_cell("长" * 40_000)
-    assert len(cut) == sheets.MAX_CELL
-    assert cut.endswith(sheets.CUT_MARK)
+    assert workbook.clean_cell("甲\x00乙\ud800") == "甲\ufffd乙\ufffd"
+    cut = workbook.clean_cell("长" * 40_000)
+    assert len(cut) == workbook.MAX_CELL
+    assert cut.endswith(workbook.CUT_MARK)
 
 
 def test_the_csv_has_a_mark_and_no_formulas(tmp_path):

@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 import os
 import random
 import sys
@@ -9,12 +10,13 @@ import openpyxl
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_bert.errors import DataError
 from policy_bert.rows import LineReader, as_text, format_of, open_table, open_writer, read_sentences
 from policy_bert.rows.lines import BLOCK_BYTES
+from policy_bert.text import is_blank
 
 CHINESE = "推动大数据与实体经济深度融合。\n发展“互联网+养老”，建设智慧养老院！\n对引进人才给予50万元奖励；\n"
 ROWS = [
@@ -256,6 +258,58 @@ def test_bad_json_lines_are_named(tmp_path, bad):
         texts(write(tmp_path / "a.jsonl", '{"text": "一"}\n' + bad + "\n"))
     with pytest.raises(DataError, match=r"line 1|columns"):
         texts(write(tmp_path / "b.jsonl", bad + "\n"))
+
+
+def test_lines_that_end_in_carriage_returns_alone_are_refused(tmp_path):
+    for name in ("a.txt", "a.csv"):
+        with pytest.raises(DataError, match="carriage returns alone"):
+            texts(write(tmp_path / name, "text\r推动数据共享\r设立专项资金\r"))
+
+
+def test_a_list_of_objects_is_a_table_too(tmp_path):
+    rows = [{"text": "推动数据共享"}, {"text": "设立专项资金", "more": 1}]
+    for name, content in (("a.json", json.dumps(rows, indent=1)), ("b.jsonl", json.dumps(rows))):
+        assert [tuple(s) for s in read_sentences(write(tmp_path / name, content))] == [
+            (1, "推动数据共享"),
+            (2, "设立专项资金"),
+        ]
+    for content, message in (
+        ("[]", "empty list"),
+        ("[1]", "found int"),
+        ('{"text": "一",\n', "not JSON"),
+        ('"a"', "str"),
+    ):
+        with pytest.raises(DataError, match=message):
+            texts(write(tmp_path / "c.json", content))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "xlsx", "jsonl"])
+def test_a_cell_that_a_spreadsheet_could_not_calculate_is_refused(tmp_path, suffix):
+    path = make_table(tmp_path / f"a.{suffix}", ["text", "id"], [["推动数据共享", 1], ["#REF!", 2]])
+    with pytest.raises(DataError, match="the spreadsheet error #REF!"):
+        texts(path)
+    assert [as_text(record.cells[0]) for record in open_table(path).read(["id"])] == ["1", "2"]
+
+
+def test_rows_with_cells_but_without_a_sentence_are_named(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("policy_bert"), "propagate", True)
+    path = make_table(tmp_path / "a.csv", ["text", "id"], [["推动数据共享", 1], ["", 2], ["\u200b", 3]])
+    assert texts(path) == ["推动数据共享"]
+    assert "2 rows without a visible sentence are left out, the first on line 3" in caplog.text
+
+
+visible = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff"), min_size=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(visible.filter(lambda text: not is_blank(text)), min_size=1, max_size=8))
+def test_what_is_written_for_people_and_programs_is_read_back(tmp_path_factory, sentences):
+    folder = tmp_path_factory.mktemp("rows")
+    for format in ("csv", "jsonl", "parquet", "tsv"):
+        with open_writer(folder / f"a.{format}", format, ["id", "text"]) as writer:
+            for number, sentence in enumerate(sentences):
+                writer.write({"id": number, "text": sentence})
+        assert texts(folder / f"a.{format}", encoding="utf-8") == sentences
 
 
 def test_half_a_surrogate_pair_in_json_becomes_writable_text(tmp_path):

@@ -16,6 +16,7 @@ import pytest
 from policy_bert.checkpoint.folder import checkpoint_digest
 from policy_bert.command import run_command
 from policy_bert.errors import DataError, UserError
+from policy_bert.files import locked
 from policy_bert.scale.__main__ import main
 from policy_bert.scale.cluster import Cluster, _room
 from policy_bert.scale.job import find_inputs
@@ -191,6 +192,37 @@ def test_job_goes_on_where_it_stopped_and_refuses_to_mix(tmp_path, shared_checkp
     assert run_command(main, [*command, "--top-k", "2", "--restart"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert "alternatives" in pq.read_schema(tmp_path / "out" / "c.txt.parquet").names
+
+
+def test_a_restart_leaves_nothing_of_another_model_and_nothing_of_others_is_touched(
+    tmp_path, shared_checkpoint, make_checkpoint, monkeypatch, capsys
+):
+    in_this_process(monkeypatch)
+    for name in ("a.txt", "b.txt"):
+        write_lines(tmp_path / "in" / name, SENTENCES[:4])
+    output, other = tmp_path / "out", make_checkpoint(seed=7)
+    both = [str(tmp_path / "in"), "-o", str(output), "--model", str(shared_checkpoint)]
+    assert run_command(main, both) == 0
+    foreign = [output / ".download.partial", output / ".x.txt.parquet.9.partial", output / "notes.parquet"]
+    for path in foreign:
+        path.write_text("of somebody else", encoding="utf-8")
+    one = [str(tmp_path / "in" / "a.txt"), "-o", str(output), "--model", str(other)]
+    assert run_command(main, one) == 2
+    assert "holds files scored with another model" in capsys.readouterr().err
+    (output / "_manifest.json").unlink()
+    assert run_command(main, one) == 2
+    assert run_command(main, [*one, "--restart"]) == 0
+    assert {path.name for path in output.iterdir()} == {
+        "_manifest.json", "a.txt.parquet", *(path.name for path in foreign)
+    }  # fmt: skip
+    assert read_stamp(output / "a.txt.parquet")["model_sha256"] == checkpoint_digest(other)
+
+
+def test_a_second_run_of_one_output_is_refused(tmp_path, shared_checkpoint, capsys):
+    source = write_lines(tmp_path / "a.txt", SENTENCES[:2])
+    with locked(tmp_path / "out"):
+        assert run_command(main, [str(source), "-o", str(tmp_path / "out"), "--model", str(shared_checkpoint)]) == 2
+    assert "another run is writing it" in capsys.readouterr().err
 
 
 def test_one_bad_file_does_not_stop_the_others(tmp_path, shared_checkpoint, monkeypatch, capsys):

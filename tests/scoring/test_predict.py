@@ -11,12 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
-from conftest import SENTENCES, CheckpointFactory
+from conftest import ROOT, SENTENCES, CheckpointFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policy_bert.command import progress_bar, run_command
+from policy_bert.corpora.labelled_rows import scheme_from_labels
+from policy_bert.corpora.reading import load_corpus
 from policy_bert.errors import CheckpointError, UserError
 from policy_bert.labels import LabelScheme, scheme_from_names
 from policy_bert.predict import main
@@ -24,6 +27,7 @@ from policy_bert.rows import InputSentence
 from policy_bert.scoring.classifier import PolicyClassifier, softmax
 from policy_bert.scoring.onnx_engine import OnnxEngine
 from policy_bert.scoring.rows import OutputOptions, scan_input, windows_of
+from policy_bert.text import clean
 
 HEADER = ["line", "sentence", "label", "label_name", "group", "confidence"]
 ODD = ["数" * 5000, "发展😀", "a\x00b", "。", "Latin only", "\u2028", "数\u2028据"]
@@ -364,3 +368,98 @@ def test_progress_is_drawn_on_a_terminal_alone(
     with progress_bar(100_000, done=50_000) as shown:
         shown.update(10)
     assert "50010/100000" in capsys.readouterr().err
+
+
+def test_the_label_is_what_the_corpus_called_the_class_and_comes_back(
+    make_checkpoint: CheckpointFactory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for names in (["4", "12", "30"], ["A1", "供给", "01"]):
+        scheme = scheme_from_labels(names, "corpus")
+        folder = make_checkpoint(scheme=scheme, seed=5)
+        for suffix in ("csv", "jsonl", "xlsx", "parquet", "tsv"):
+            (tmp_path / "in.txt").write_text("\n".join(SENTENCES[:40]), encoding="utf-8")
+            output = tmp_path / f"out.{suffix}"
+            assert run_command(main, [str(tmp_path / "in.txt"), "-o", str(output), "--model", str(folder)]) == 0
+            predicted = PolicyClassifier.from_pretrained(folder).predict(SENTENCES[:40])
+            corpus = load_corpus(output)
+            assert len({p.label for p in predicted}) > 1
+            assert {s.text: corpus.scheme.names[s.label] for s in corpus.sentences} == {
+                clean(text): p.label_name for text, p in zip(SENTENCES, predicted, strict=False)
+            }
+
+
+def test_csv_cells_do_not_run_as_formulas_and_come_back_as_they_were(run: Callable, tmp_path: Path) -> None:
+    texts = ['=HYPERLINK("http://example.org")', "-5%的增长", "@各部门", "+1", "'=x", "'引号", "普通句子。"]
+    (tmp_path / "in.txt").write_text("\n".join(texts), encoding="utf-8")
+    assert run(tmp_path / "in.txt", "-o", tmp_path / "out.csv")[0] == 0
+    cells = [row[1] for row in csv.reader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8-sig")))]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    assert [row[1] for row in run(tmp_path / "out.csv")[1][1:]] == texts
+
+
+def test_rows_that_cannot_be_scored_are_named_or_refused(run: Callable, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("推动数据共享。\n\u200b\n\ufeff\u2060 \n设立专项资金。\n", encoding="utf-8")
+    status, rows, err = run(path)
+    assert (status, len(rows)) == (0, 3)
+    assert "2 rows without a visible sentence are left out, the first on line 2" in err
+    book = openpyxl.Workbook()
+    for cell in ("text", *SENTENCES[:5], '="a"&"b"'):
+        book.active.append([cell])
+    book.create_sheet("二").append(["text"])
+    book["二"].append(["推动数据共享。"])
+    book.save(tmp_path / "a.xlsx")
+    status, rows, err = run(tmp_path / "a.xlsx")
+    assert (status, rows) == (2, [])
+    assert "line 7: column 'text': a formula without a stored value" in err
+    assert [row[1] for row in run(tmp_path / "a.xlsx", "--sheet", "二")[1][1:]] == ["推动数据共享。"]
+
+
+def test_western_text_is_scored_as_written_and_the_guess_is_named(run: Callable, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(("Plain line.\n" * 200 + "The café pays £5.\n").encode("cp1252"))
+    status, rows, err = run(path)
+    assert (status, len(rows), rows[-1][1]) == (0, 202, "The café pays £5.")
+    assert "windows-1252, which is a guess" in err
+    big5 = tmp_path / "b.txt"
+    big5.write_bytes("數位經濟發展條例".encode("big5"))
+    assert run(big5, "--encoding", "big5")[1][1][1] == "數位經濟發展條例"
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+except KeyboardInterrupt:
+    raise ImportError("initialization failed")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("module", [["policy_bert.predict"], ["policy_bert", "predict"], ["policy_bert.train"]])
+def test_ctrl_c_while_the_program_is_imported_is_quiet(module: list[str], tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text(INTERRUPTED_IMPORT, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-m", *module, "-"]
+    done = subprocess.run(command, input=b"", capture_output=True, env=environment, preexec_fn=interruptible)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_a_users_modules_do_not_take_the_librarys_place(tmp_path: Path, shared_checkpoint: Path) -> None:
+    for name in ("csv", "html", "json", "numpy", "signal", "tqdm", "random"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError\n", encoding="utf-8")
+    (tmp_path / "in.txt").write_text("推动数据共享。\n", encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "policy_bert.predict",
+        "in.txt",
+        "-o",
+        "out.csv",
+        "--model",
+        str(shared_checkpoint),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from policy_bert.documents.model import UnreadableDocumentError
-from policy_bert.documents.readers.lines import join_wrapped_text
+from policy_bert.documents.readers.layout import join_wrapped_text
 from policy_bert.encodings import guess_encoding
 
 MAX_BYTES = 20 << 20
@@ -24,7 +24,7 @@ def read_plain(path: Path) -> list[str]:
         raise UnreadableDocumentError(f"文本超过 {MAX_BYTES >> 20} MB，不像一份文件")
     text = decode(path.read_bytes())
     if path.suffix.lower() in _MARKDOWN:
-        return [_strip_markdown(line) for line in text.splitlines()]
+        return [_strip_markdown(line) for line in _NO_TEXT_OF_MARKDOWN.sub("", text).splitlines()]
     return join_wrapped_text(text.splitlines())
 
 
@@ -48,6 +48,11 @@ def _checked(text: str) -> str:
     return text
 
 
+# Front matter between two lines of --- or +++ at the very beginning, and comments, over several lines too.
+_NO_TEXT_OF_MARKDOWN = re.compile(
+    r"\A\ufeff?\s*(?P<fence>---|\+\+\+)[ \t]*\r?\n(?:[^\r\n]*\r?\n){0,200}?(?P=fence)[ \t]*(?=\r?\n|\Z)"
+    r"|<!--(?s:.*?)(?:-->|\Z)"
+)
 _MARKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$"), r"\1"),
     (re.compile(r"^\s{0,3}(?:>\s?)+"), ""),

@@ -44,6 +44,7 @@ _BOILERPLATE_TEXT = re.compile(
 _SENTENCE = re.compile(r"[。；！？]")
 _MAIN_SHARE = 0.8
 _TEXTS_TO_JUDGE = 400
+_SHORTEST_LINE = 30  # of text without an end mark; navigation is shorter
 
 
 @dataclass
@@ -85,7 +86,12 @@ def read_webpage(path: Path) -> tuple[list[str], dict[str, str]]:
     }
     meta.pop("", None)
     title = " ".join("".join(element.itertext()) for element in root.iter("title")).strip()
-    return [block.text for block in _main_text(root, meta.get("ArticleTitle") or title)], meta
+    blocks = _main_text(root, meta.get("ArticleTitle") or title)
+    if not any(
+        _SENTENCE.search(block.text) or "\t" in block.text or len(block.text) >= _SHORTEST_LINE for block in blocks
+    ):
+        raise UnreadableDocumentError("网页中没有找到正文（可能由脚本载入，或只有导航）")
+    return [block.text for block in blocks], meta
 
 
 def _main_text(root: Any, title: str) -> list[_Block]:

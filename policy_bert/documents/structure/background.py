@@ -1,80 +1,254 @@
-"""Sentences that use no policy instrument, as far as their form alone decides; all others are left to the model."""
+"""What uses no policy instrument, as far as form decides: by the section it stands in, by the sentence's own shape."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
+from policy_bert.documents.metadata import LABEL_NAMES, is_date_line
 from policy_bert.documents.model import UnitKind
 
+# A rule reads this much of a sentence's beginning and as much of its end, so no text can make it slow.
+_READ = 200
 _THIS = (
     r"本(?:法|条例|办法|规定|细则|意见|方案|规划|计划|通知|纲要|措施|指南|指引|制度|规则|解释|决定|公告|标准|行动计划|实施意见|实施细则|实施方案"
-    r"|暂行办法|管理办法)"
+    r"|暂行办法|管理办法|政策|若干政策|若干措施)"
 )
+_YEARS = r"(?:过去|刚刚过去|近|这|[一二两三四五六七八九十几多\d]){1,6}(?:个)?[年月]"
+
+_Rule = tuple[UnitKind, re.Pattern[str]]
+
+
+def _section(kind: UnitKind, *forms: str) -> _Rule:
+    return kind, re.compile("|".join(forms))
+
+
+# What the heading of a section says of everything below it; the first that fits decides.
+_ACTS = (
+    r"(?:进一步|加快|加强|加大|支持|鼓励|实施|构建|打造|培育|引导|深化|强化|建立|健全|开展|完善|公开|公示|报告|报送|定期|及时|检查|跟踪|通报|掌握|监测|核查|了解|统计|考核|提升|提高|巩固|扩大|增强|确保|力争"
+    r"|注重|突出|解决|化解|应对|把握|抓住|优化|营造|改善|推动|推进|明确|规范|严格|落实)"
+)
+_SECTIONS: tuple[_Rule, ...] = (
+    _section(
+        "definition",
+        r"^(?:有关|相关|主要)?(?:名词|术语|概念|指标|缩略语|用语|名词术语|专业术语)[和与及、\u4e00-\u9fff]{0,8}?(?:解释|说明|定义|含义|注释|缩略语)?$",
+        r"^(?:注释|注|释义)$",
+    ),
+    _section(
+        "formal",
+        r"^(?:联系|咨询|报名|缴费|投诉)(?:方式|电话|地址|人|渠道|时间)",
+        r"^(?:申报|报送|提交|受理|填报|办理|报名|推荐|申请|材料|服务与)\S{0,4}(?:时间|地点|方式|流程|程序|时限|途径|渠道|期限|材料|咨询|须知|说明|报送|清单)$",
+        r"^(?:报送|提交|填报|材料|申报材料|推荐材料)\S{0,4}要求$",
+        r"^(?:填表|填写|编制|使用|文本)(?:说明|须知|要求)$",
+        r"^(?:组织推荐[及和与]报送|在线填报|时间安排|其他说明|有效期限?|施行日期|解释权?|服务与咨询|咨询方式|参会回执)",
+    ),
+    _section(
+        "background",
+        r"^(?:过去|回顾|刚刚过去)(?!的?问题)",
+        rf"^(?!{_ACTS}).{{0,24}}(?:回顾|总结|取得(?:的)?(?:成效|成绩|成就|进展)|(?:工作|发展|建设|主要|积极|显著|初步|明显|阶段性)(?:的)?(?:成效|成就|成绩|进展)|历程)$",
+        rf"^(?!{_ACTS}).{{2,24}}(?:工作|进展|执行|实施|开展|落实|完成|建设|发展|利用|推进|办理|基本)(?:的)?(?:基本)?情况$",
+        r"^(?:基本情况|工作情况|主要做法|工作做法|经验做法|典型做法|\S{2,14}的主要做法|基本经验|工作亮点)",
+        r"^(?:[我全本][国省市区县])?(?:产业|行业|现有|现实|工作|发展|建设|规划|实践)?(?:现状|基础)(?:[和与及、](?:面临|形势|成效|问题|条件|优势|环境|趋势)\S{0,8})?$|^(?:产业|行业|发展|现实|工作)基础|^(?:发展)?现状",
+        r"^(?:发展|主要|工作|建设|显著|积极)(?:成效|成就|成绩)",
+        r"^(?:\S{0,12}(?:出台|制定|起草|编制|规划|发展|时代|政策|文件|修订|立法|研究|工作|总体))?背景",
+        r"^(?:发展|面临的?|外部|国际|国内|国内外|当前|宏观|总体|战略|经济|产业)?(?:形势|态势|环境|发展趋势|趋势)(?:[和与及、]\S{1,8})?$|^(?:面临|发展|战略|国内外)\S{0,2}(?:形势|态势|挑战|机遇|问题|任务与挑战)",
+        r"^(?:存在|主要|突出|面临|现存)\S{0,5}(?:问题|困难|短板|不足|挑战|瓶颈)|^(?:问题|短板|不足|机遇|挑战|困难|有利条件|不利因素|制约因素)(?:[和与及、]\S{1,8})?$",
+        r"(?:重大|重要|现实|战略|深远|时代)?意义$|^(?:必要性|重要性|可行性)|的?(?:必要性|重要性|紧迫性|重要意义|重大意义)(?:[和与及、]\S{1,6})?$",
+        r"^(?:起草|制定|编制|出台|修订|立法|研究)(?:的)?(?:过程|依据|情况|经过|目的|说明|思路|考虑)",
+    ),
+    _section(
+        "principle",
+        r"^(?:[^，。\s]{0,6}(?:总体|发展|工作|基本))?(?:指导思想|指导方针)",
+        r"^(?:主要|基本|工作|总体|建设|发展|编制|实施|指导|遵循(?:的)?|坚持(?:的)?|设计|规划)?(?:基本)?(?:原则|理念)(?!上)",
+        r"^(?:总体|基本|工作|发展)(?:思路|方针)",
+    ),
+    _section(
+        "content",
+        r"(?:目标|任务|部署|措施|举措|保障|工程|行动|重点|政策|安排|布局|条件|资格|对象|范围)(?:[和与及、]\S{1,6})?$",
+    ),
+)
+# Words that break a section's spell: what they govern is ordered here and now.
+_BREAKS: dict[UnitKind, re.Pattern[str]] = {
+    "background": re.compile(r"应当|应该|不得|严禁"),
+    "principle": re.compile(r"应当|不得|严禁|^到?(?:20\d\d年|“?十[四五六]五”?末)|力争|\d+(?:\.\d+)?[%％万亿]"),
+    "definition": re.compile(r"应当|不得|严禁"),
+    "formal": re.compile(r"不得|严禁|奖励|补助|补贴|资助|处罚|支持|鼓励"),
+}
+
+_AGENCY = re.compile(
+    r"(?:政府|办公厅|办公室|委员会|[改信建管教健资国网康编革]委|[省市县区州]委|部门|[务政设化法通源境业安展输防查商教科研宣组统]部|[\u4e00-\u9fff]{2}[局厅署]|中心|银行|集团|公司|大学"
+    r"|学院|法院|检察院|协会|[数信大]办|管委会|领导小组)$"
+)
+_AGENCY_LIST = re.compile(r"^[\u4e00-\u9fff（）()、，,；;/\s]+$")
+_POST = (
+    r"(?:主任|局长|厅长|部长|书记|院长|主席|会长|总经理|董事长|校长|[省市县区州]长|秘书长|司长|处长|行长|署长|总监|组长|副职|专员|调研员|巡视员|负责人|成员|理事长"
+    r"|总工程师|教授|研究员)"
+)
+_FRAGMENT = re.compile(
+    rf"^(?:(?:正|副|常务副)?组\s*长|成\s*员|主\s*任|副主任|联络员|组成人员|召集人|名誉\S长)[：:]"
+    rf"|^[\u4e00-\u9fff·]{{2,4}}[\s　]*[^。，；：]{{0,28}}{_POST}(?:[、兼](?:党组|党委)?\S{{0,10}}{_POST})?$"
+    r"|^(?:[（(]?(?:网址|链接|原文链接|网站|邮箱|E-?mail)[：:])?\s*(?:https?://|www\.)\S+$"
+    r"|^[^。；]{1,40}[=＝][^。；]{0,120}(?:[×÷+*/%％]|100)[^。；]{0,60}$"
+    r"|^(?:单位|计量单位|数据来源|资料来源|来源|注)[：:][^。]{1,60}。?$|^图\s*\d{1,3}[^。]{0,40}$|^表\s*\d{1,3}(?:-\d+)?[^。；，]{0,40}$"
+    r"|^(?!.{0,20}(?:提交|填[写报]|报送|编制|出具|办理))[^，；：]{2,40}(?:申请表|登记表|推荐表|汇总表|申报书|承诺书|复印件|证明材料|回执)[；;。]?$"
+    r"|^《[^》]{2,60}》(?:[（(][^（）()]{1,60}[）)])?[；;。]?$|^[^。；，]{2,60}[（(](?:19|20)\d\d年[，,][^（）()]{4,80}[）)][；;。]?$"
+    r"|^(?:GB|DB|GA|YD|SJ|HJ|ISO|IEC|JB)(?:/[TZ])?\s*\d"
+)
+_FORMAL_OPENING = re.compile(
+    rf"{_THIS}(?:（试行）)?，?(?:自|从|于).{{0,30}}(?:施行|实施|执行|生效)|(?:上述|以上)?政策自.{{0,30}}(?:施行|实施|执行)|{_THIS}.{{0,12}}有效期"
+    r"|有效期(?:为|至|\d|[一二三四五])|特此(?:通知|公告|通告|函复|批复|函告|说明)|(?:以上|上述)?.{0,30}请.{0,20}认真(?:贯彻|遵照|组织|抓好)"
+    r"|(?:现将|兹将|现印发|现转发|现就|现下达).{2,120}(?:印发|转发|公布|发布|报送|送|下达|予以公告)|以上报告.{0,20}(?:审议|审查)"
+    r"|[（(](?:责任|牵头|配合|参与|主办|协办|完成|主管)(?:单位|部门|时限|时间)?[：:][^（）()]*[）)][。；]?$"
+    r"|[（(][^（）()]{2,120}(?:负责|参与|配合|牵头)[^（）()]{0,12}[）)][。；]?$|(?:责任|牵头|配合|参与|主办|协办|主管|参加)(?:单位|部门|处室)[：:]"
+    r"|(?:完成|办结|办理|时间|推进)(?:时限|期限|时间|节点)[：:]"
+    r"|(?:申报|报送|受理|提交|报名|会议|培训|活动|公示|截止|评审|集中)(?:时间|地点|方式|电话|期限|日期|渠道|途径)[：:为]"
+    r"|[（(]?(?:联系人|联系电话|咨询电话|监督电话|联系方式|通[讯信]地址|联系地址|地址|电话|传真|邮编|邮箱|邮政编码|电子邮箱|网址|附件下载|此件)[^。]{0,6}[：:]"
+    r"|(?:请|并请|逾期)[^。]{0,60}(?:报送|反馈|报至|发送至|不予受理|回执|寄至)|(?:请|欢迎|希望)[^。]{0,40}(?:提出宝贵意见|关心和支持|关注和支持)"
+    rf"|[【\[]?(?:{LABEL_NAMES})[】\]]?[：:]|(?:有关|相关|具体)(?:事项|情况|要求|内容)[^。]{{0,12}}如下[：:。]?$"
+)
+_FORMAL = re.compile(
+    rf"{_THIS}.{{0,10}}由.{{1,40}}(?:负责)?(?:具体)?(?:负责)?解释|(?:同时|即行|予以)废止[。；]?$"
+    r"|(?:依照|按照|从|按|适用)其(?:他)?规定(?:执行)?[。；]?$|印发给你们|现予?(?:以)?(?:公布|发布|公告|印发)|(?:请予?审议|请[^。]{0,60}提出意见)[。！]?$"
+    r"|(?:联系电话|联系人|传真|邮编|邮箱|电话)[：:\s]{0,2}[\w\u4e00-\u9fff]{0,8}[\d-]{6,}|一式[一二三四五六七八九十两\d]+份|装订成册|A4\s*纸"
+    r"|加盖(?:单位)?公章|(?:电子版|纸质版?|光盘)[^。]{0,30}(?:报送|提交|寄送|发送|各?[一二三四五1-9]份)"
+    r"|于\d{1,2}月\d{1,2}日[^。]{0,12}前[^。]{0,40}(?:报送|反馈|报至|报我|发送|递交|寄)|(?:感谢|谢谢)(?:您|你们|贵|各位)"
+    r"|(?:提案|建议|来信|来函)[^。]{0,30}收悉"
+    r"|(?:各省|各市|各区|各县|各有关|各部|各设区|各地|国务院各部|各中央)[^。；！？]{0,198}(?:单位|部门|机构|政府|企业|院校|高校|局|厅|委|会)(?:[（(][^（）()]{1,8}[）)])?[：:]$"
+    r"|本文有删减|【?责任编辑|(?:答复|函复|回复|批复|函告|通知|公告|报告)如下[：:。]?$"
+)
+_LABEL_END = re.compile(rf"(?:{LABEL_NAMES})[：:]$")
 _LEGAL_BASIS = re.compile(
-    rf"(?:为|为了|根据|依据|按照|依照|结合|经|现).*(?:制定|制订|修订|编制|出台){_THIS}(?:（试行）)?[。；]?$"
-    r"|(?:为|为了|根据|依据|按照|依照|经|现).*(?:提出|作出|制定|明确|通知|公告|决定|规定|解释|印发)"
+    rf"^(?:为|为了|根据|依据|按照|依照|结合|经|现|遵照|贯彻).*(?:制定|制订|修订|编制|出台|提出|发布){_THIS}(?:（试行）)?[。；]?$"
+    rf"|^(?:为|为了|根据|依据|按照|依照|结合|现).*[，,](?:特|现)?(?:制定|制订|编制){_THIS}"
+    r"|(?:为|为了|根据|依据|按照|依照|经|现).*(?:提出|作出|制定|明确|通知|公告|决定|规定|解释|印发|修改|答复)"
     r"(?:了)?(?:如下|以下|本)[\u4e00-\u9fff]{0,12}[：:。]?$"
-    r"|^(?:为|为了|根据|依据|按照|经).*(?:如下|以下)[：:]$"
+    r"|^(?:为|为了|根据|依据|按照|经).*(?:如下|以下)[：:]$|^为.{4,160}(?:组织|共同|研究|联合)?(?:制定|编制|出台|修订)了?《"
 )
 _DEFINITION = re.compile(
     rf"^{_THIS}(?:中)?(?:所)?(?:称|指)[^，。]{{0,40}}[，,]?\s*(?:是|即|包括)?指?"
     rf"|^{_THIS}(?:中)?下列(?:用语|术语|概念)|^[“《]?[^，。“”]{{1,20}}[”》]?[，,]\s*是指|^(?:前款|前述|上述)所称[^，。]{{1,40}}[，,]\s*(?:是|即)?指"
-    r"|(?:用语|术语)的?(?:含义|定义)(?:如下|是)?[：:]?$"
+    r"|(?:用语|术语)的?(?:含义|定义)(?:如下|是)?[：:]?$|^[［\[]\d{1,3}[］\]]"
+    r"|^(?:[（(]?\d{1,2}[）)．.、])?[^，。；：]{2,40}(?:是指|系指)"
 )
-_FORMAL = re.compile(
-    rf"^{_THIS}(?:（试行）)?(?:，)?(?:自|从|于).{{0,30}}(?:施行|实施|执行|生效)"
-    rf"|{_THIS}.{{0,10}}由.{{1,40}}负责(?:具体)?解释|(?:同时|即行)废止[。；]?$|^{_THIS}.{{0,12}}有效期"
-    r"|^特此(?:通知|公告|通告|函复|批复)|^(?:以上|上述)?.{0,30}请.{0,20}认真(?:贯彻|遵照|组织)"
-    r"|印发给你们|^(?:现|现将).{2,80}(?:印发|转发|公布|发布)(?:给你们)?|^以上报告.{0,20}(?:审议|审查)"
-    r"|^[（(](?:责任|牵头|配合|参与)(?:单位|部门)?[：:][^（）()]*[）)][。；]?$|^[（(][^（）()]{2,120}(?:负责|参与|配合|牵头)[）)][。；]?$"
-    r"|^(?:责任|牵头|配合)(?:单位|部门)[：:]"
+_DESCRIBES = re.compile(
+    r"^(?!.{0,16}(?:支持|补助|奖励|任务|职责|重点|措施|资助|范围|对象|条件))[^，。；：]{2,30}(?:主要包括|主要由|由[^，。]{2,40}(?:组成|构成)[。，；]"
+    r"|包括[^。]{2,160}等(?:[一二三四五六七八九十两几]\S?)?(?:部分|方面|环节|层)|分别?为[^。]{2,60}层|(?:标准|指标)(?:主要)?用于)"
+    r"|^《[^》]{2,50}》(?:[（(][^（）()]{2,40}[）)])?(?:旨在|作为|是|适用于|配套|共[分有\d一二三四五六七八九十]|由|分为|主要|聚焦|面向|立足|的(?:出台|发布|制定|实施|印发))"
 )
-_BACKGROUND = re.compile(
-    r"^(?:近年来|近年|近些年|多年来|长期以来|改革开放以来|党的十[八九]大以来|进入新时代|当前|目前|当今|与此同时|同时也要看到|但也存在"
-    r"|随着|“十[二三四]五”(?:时期|期间|以来)|过去[一五]年|\d{4}年(?:以来|末|底)?，?我[国省市区县]|经过.{1,12}(?:努力|发展))"
+_PAST = re.compile(
+    rf"^(?:各位代表[！，：])?(?:[一二三四五六七八九十]是)?(?:近年来|近些年|多年来|长期以来|改革开放以来|党的十[八九]大以来|进入新时代以?来?|随着|与此同时|同时也要看到|但也存在"
+    rf"|去年|上年|截至目前|截至(?:19|20)\d\d年|目前[，,]?|当前[，,]?(?!要|必须)|当今|“十[一二三四五]五”(?:时期|期间|以来)[，,]|{_YEARS}(?:来|间|中)?[，,]|\d{{4}}年(?:以来|末|底)，?我?[国省市区县]|经过.{{1,12}}(?:努力|发展))"
 )
-# Words by which a sentence orders, promises or forbids something: such a sentence is never background.
+# In a preamble such a beginning is enough; elsewhere the sentence must also tell what was or is.
+_NARRATES = re.compile(
+    r"取得|成效|成就|成果|存在|不足|面临|不平衡|问题|挑战|机遇|日益|不断(?:提升|扩大|增强|完善|涌现|提高|优化)|迅速|蓬勃|增长|达到|突破|已[经成建形初]|累计|实现了|完成了?\d|荣获|获评"
+    r"|有(?:力|效)(?:推动|促进|提升|支撑)|显著|明显|长足|快速(?:发展|增长|提升)|稳步|深刻|加速|处于"
+)
+# Words by which a sentence orders, promises or forbids something: such a sentence is hardly ever background.
 _DIRECTIVE = re.compile(
     r"应当|应该|必须|不得|要(?:加快|加强|坚持|进一步|切实|大力|着力|充分|抓住|把|推)|鼓励|支持|推动|推进|加快|加强|完善|建立健全|建设|实施|开展|力争|确保|严禁"
 )
-_BACKGROUND_HEADING = re.compile(
-    r"^(?:[^\s]*[、）)．.\s])?(?:发展)?(?:背景|现状|现状与形势|形势|发展形势|面临形势|面临的形势|发展现状|现实基础|发展基础|发展现状和形势|发展环境|重要意义|重大意义|规划背景"
-    r"|工作回顾|过去.{0,6}回顾|.{0,8}工作回顾|存在(?:的)?(?:主要)?问题|主要成效|发展成效)$"
+_ORDERS = re.compile(
+    r"应当|应该|必须|不得|严禁|需要?(?:加快|加强|进一步|着力)|(?:^|[，,；])(?:要|需|将|拟|须)|我们(?:要|将)|力争|到20\d\d年|下一步"
+)
+_DEFICIENCY = re.compile(
+    r"(?:亟待|有待|尚未|仍然?存在|还存在|仍有待|还不|仍不|尚不|不(?:够|高|强|足|充分|平衡|协调|完善|健全|到位|适应)(?=[^于过]))[^，。；的]{0,12}[，,；;。]|(?:薄弱|滞后|偏弱|偏低|偏少|落后|缺失|匮乏|凸显|严峻)[，,；;。]"
+)
+# A sentence that begins by doing something, or comes to it after what a thing is, is no remark on how things are.
+_ACTS_FIRST = re.compile(
+    r"^(?:[一二三四五六七八九十]是)?(?:支持|鼓励|推动|推进|加快|加强|引导|建立|健全|完善|开展|实施|针对|围绕|解决|着力|重点|通过|对|强化|深化|优化|构建|打造|培育|落实|组织)"
+    r"|[，；](?:建立|健全|完善|实施|开展|支持|鼓励|构建|制定|出台)"
+)
+_SIGNIFICANCE = re.compile(
+    r"^[^，。；]{2,40}(?:是|作为)[^。]{2,120}的?(?:重要|关键|必然|内在|有力|迫切|战略|核心|根本|主要|基本|客观|有效)(?:性)?[\u4e00-\u9fff]{0,6}"
+    r"(?:举措|途径|抓手|要求|支撑|内容|基础|力量|方式|方面|保障|选择|环节|手段|引擎|动力|机遇|载体|力量|时期|阶段|标志|体现|资源|要素|路径|产业|组成部分)[，。；]"
+    r"|(?:具有|有着)[^，。]{0,20}意义[。，；]|(?:今年|20\d\d年|“十[三四五六]五”时期)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|[一关]键?年|年|时期|阶段)[，,。；]"
+)
+_ATTITUDE = re.compile(
+    r"(?:高度重视|提高政治站位|充分认识|统一思想|提高认识)(?!.*(?:建立|制定|健全|明确|纳入|加大|安排|成立|设立|出台|严格|履行|监督|考核|检查|推动|推进|打造|培育|持续|加快|开展))"
+)
+_YEAR_IS = re.compile(
+    r"(?:今年|20\d\d年|(?:今后|未来)\S{1,3}年|“十[三四五六]五”时期)[，,]?(?:是|也是|既是)[^。]{4,100}"
+    r"(?:之年|年份|关键年|一年|阶段|时期)[，,。；]"
+)
+_SLOGAN = re.compile(
+    r"^(?:各位代表|同志们|朋友们|委员们|各位委员)[！!：:，,]?$|^让我们|表示(?:最?\S{0,3}[诚衷崇真]\S{1,4})?的?(?:感谢|敬意|问候|祝愿|慰问)|(?:不懈|团结|接续|努力|共同|继续)?(?:奋斗|努力|拼搏)[！!]$"
+    r"|(?:新的更大|更大|应有的?)(?:的)?贡献[！!]|[！!]$"
+)
+_GUIDANCE = re.compile(
+    r"^(?:[^，。]{0,14}(?:指导思想|总体要求|总体思路|总的要求|基本思路)是?：?)?(?:坚持|必须坚持|要)?(?:以习近平|以邓小平|以毛泽东|以马克思|以[^，。]{0,30}(?:思想|理论|精神)(?:和[^，。]{2,30})?为指导|高举|全面贯彻(?:落实)?(?:党的|习近平)|深入(?:学习)?贯彻(?:落实)?(?:党的|习近平)|贯彻(?:落实)?党的|坚持党的(?:全面)?领导)"
 )
 
 
-def sentence_kind(sentence: str, headings: Sequence[str] = (), preamble: bool = False) -> UnitKind:
-    """What a sentence's form says it is: `legal_basis`, `definition`, `formal`, `background`, or else `content`.
+def section_kind(heading: str) -> UnitKind | None:
+    """What everything below a heading is by what the heading (without its numbering) names; None where it says nothing.
 
-    Conservative: a legal basis must end in making this document (制定本办法, 提出如下意见), a definition must say 是指
-    of a term or name the document (本法所称), background must open with its usual words and order nothing, and stand
-    before the first numbered part or below a heading such as 发展形势.
+    >>> section_kind("2023年工作回顾"), section_kind("基本原则"), section_kind("重点任务")
+    ('background', 'principle', None)
+    """
+    heading = heading.strip(' \u3000“”"。：:')[:60]
+    return next((kind for kind, pattern in _SECTIONS if pattern.search(heading)), None)
+
+
+def begins_with_act(heading: str) -> bool:
+    """Whether a heading, after its numbering, begins with what is to be done: （三）加大金融支持力度."""
+    return re.match(rf"[^\u4e00-\u9fff]*(?:[一二三四五六七八九十]+[）)、])?\s*(?:{_ACTS[3:]}", heading) is not None
+
+
+def sentence_kind(
+    sentence: str, section: UnitKind | None = None, preamble: bool = False, articles: bool = False
+) -> UnitKind:
+    """What a sentence's place and form say it is, else `content`.
 
     Args:
         sentence: The sentence without its numbering.
-        headings: The headings above it.
+        section: What the headings above it say of all that stands below them.
         preamble: Whether it stands before the first numbered part.
+        articles: Whether it stands in a text of 条, whose norms describe and restrict but never merely narrate.
     """
     sentence = sentence.strip()
-    if _FORMAL.search(sentence):
-        return "formal"
+    if len(sentence) > 2 * _READ:
+        sentence = sentence[:_READ] + "…" + sentence[-_READ:]
+    if _is_fragment(sentence, articles):
+        return "fragment"
     if _LEGAL_BASIS.search(sentence):
         return "legal_basis"
-    if _DEFINITION.search(sentence) and (
-        "指" in sentence or "称" in sentence or "用语" in sentence or "术语" in sentence
-    ):
+    if _is_formal(sentence) and not (articles and re.search(r"不得|处|应当", sentence)):
+        return "formal"
+    if _DEFINITION.search(sentence) and re.search(r"指|称|用语|术语|^[［\[]", sentence):
         return "definition"
-    below_background = any(_BACKGROUND_HEADING.match(heading.strip()) for heading in headings)
-    if below_background and not _ORDERS.search(sentence):
+    inherits = section not in (None, "content") and not (articles and section == "principle")
+    if section and inherits and not _BREAKS[section].search(sentence):
+        return section
+    if articles:
+        return "content"
+    if _SLOGAN.search(sentence):
         return "background"
-    if preamble and _BACKGROUND.match(sentence) and (not _DIRECTIVE.search(sentence) or _NARRATES.search(sentence)):
+    if _GUIDANCE.search(sentence) or _ATTITUDE.search(sentence):
+        return "principle"
+    if section == "content":
+        return "content"
+    orders = _ORDERS.search(sentence) is not None
+    if _DESCRIBES.search(sentence) and not (orders or _ACTS_FIRST.match(sentence)):
+        return "background" if sentence.startswith("《") else "definition"
+    narrates = (preamble and not _DIRECTIVE.search(sentence)) or (not orders and _NARRATES.search(sentence))
+    if narrates and _PAST.match(sentence):
         return "background"
-    return "content"
+    if _YEAR_IS.match(sentence):
+        return "content" if re.search(r"[，；]要|我们[要将]", sentence) else "background"
+    remark = _DEFICIENCY.search(sentence) or _SIGNIFICANCE.search(sentence)
+    return "background" if remark and not (orders or _ACTS_FIRST.search(sentence)) else "content"
 
 
-# Under a heading such as 发展形势 only a plain order is content; in a preamble 取得…成就 outweighs a word of action.
-_ORDERS = re.compile(r"应当|必须|不得|严禁|^(?:鼓励|支持|推动|推进|加快|加强|完善|建立|建设|实施|开展)")
-_NARRATES = re.compile(
-    r"取得|成效|成就|存在|不足|面临|不平衡|问题|挑战|机遇|日益|不断(?:提升|扩大|增强|完善|涌现)|迅速|蓬勃"
-)
+def _is_formal(sentence: str) -> bool:
+    if _FORMAL_OPENING.match(sentence) or _FORMAL.search(sentence):
+        return True
+    return sentence.endswith(("：", ":")) and _LABEL_END.search(sentence[-16:]) is not None
+
+
+def _is_fragment(sentence: str, articles: bool) -> bool:
+    if (len(sentence) < 24 and is_date_line(sentence)) or (not articles and _FRAGMENT.search(sentence)):
+        return True
+    if articles or sentence.endswith("；") or not _AGENCY_LIST.match(sentence):
+        return False
+    names = [name for name in re.split(r"[、，,；;/\s]+|（[^（）]*）", sentence) if name]
+    return bool(names) and all(len(name) <= 16 and _AGENCY.search(name) for name in names)

@@ -50,9 +50,9 @@ _PATTERNS: tuple[tuple[Level, re.Pattern[str]], ...] = (
     (Level.CHAPTER, re.compile(rf"\s*{_ORDINAL}章{_REFERENCE}[\s、：:]*")),
     (Level.SECTION, re.compile(rf"\s*{_ORDINAL}节{_REFERENCE}[\s、：:]*")),
     (Level.ARTICLE, re.compile(rf"\s*{_ORDINAL}条(?:之({_N}{{1,3}}))?{_REFERENCE}[\s：:]*")),
-    (Level.FIRST, re.compile(rf"\s*([{NUMERAL}]{{1,4}})\s*[、．.](?!\d)\s*")),
+    (Level.FIRST, re.compile(rf"\s*([{NUMERAL}]{{1,4}})\s*(?:、|[．.](?!\d))\s*")),
     (Level.SECOND, re.compile(rf"\s*[（(]\s*([{NUMERAL}]{{1,4}})\s*[）)][\s、]*")),
-    (Level.THIRD, re.compile(r"\s*([0-9０-９]{1,3})\s*(?:[.．](?![0-9０-９])|、)\s*")),
+    (Level.THIRD, re.compile(r"\s*([0-9０-９]{1,3})\s*(?:[.．﹒](?![0-9０-９])|、)\s*")),
     (Level.FOURTH, re.compile(r"\s*[（(]\s*([0-9０-９]{1,3})\s*[）)][\s、]*")),
     (Level.FOURTH, re.compile(r"\s*([0-9０-９]{1,2})[）)][\s、]*")),
 )

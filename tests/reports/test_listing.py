@@ -6,8 +6,8 @@ from dataclasses import replace
 from report_samples import make_coding
 
 from policy_bert.reports import columns
-from policy_bert.reports.document_list import write_documents
-from policy_bert.reports.parts import read_part, write_part
+from policy_bert.reports.coding import read_part, write_part
+from policy_bert.reports.listing import write_documents
 
 
 def test_every_document_is_a_row_with_its_fields_as_text(tmp_path):
