@@ -344,11 +344,13 @@ def _sign_unsigned(
     sheet: CodingSheet, pairs: list[_Pair], spans: list[list[CodedSpan]], path: Path
 ) -> list[list[CodedSpan]]:
     """The spans, the classifier's own signed where a program dropped all its marks and kept nearly all its codings."""
+    if any(span.signed for found in spans for span in found):
+        return spans
     coded = list(zip(pairs, spans, strict=True))
     own = [[replace(s, signed=pair.machine_unit(s, sheet) is not None) for s in found] for pair, found in coded]
     kept = sum(span.signed for found in own for span in found)
     written = sum(sheet.units[index].predicted < len(sheet.scheme) for pair in pairs for _, _, index in pair.units)
-    if any(span.signed for found in spans for span in found) or kept < max(LEAST_UNSIGNED, 0.9 * written):
+    if kept < max(LEAST_UNSIGNED, 0.9 * written):
         return spans
     text = "warning: %s: %d of the classifier's %d codings bear neither its user nor its notes, and count as its own"
     log.warning(text, path, kept, written)
