@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Z_95 = 1.959963984540054
-LEAST_CORRELATION = 0.1  # of units within a document: what is assumed where fewer documents than show it seem less alike
+LEAST_CORRELATION = (
+    0.1  # of units within a document: what is assumed where fewer documents than show it seem less alike
+)
 
 _T_95 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139)
 
