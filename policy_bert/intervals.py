@@ -75,8 +75,8 @@ def clustered_interval(counts: ArrayLike, totals: ArrayLike) -> tuple[float, flo
     Wilson's interval with the effective sample size n / design effect (Kish 1965; compared with other intervals for
     clustered proportions by Dean and Pagano 2015) and Student's t between documents in place of 1.96. The design
     effect is the variance of the share by leaving out each document in turn (the jackknife) divided by that of
-    independent units, and at least what a correlation of 0.1 within documents gives: few documents often seem less alike
-    than they are. With one document nothing can be said of others: None.
+    independent units, and at least what a correlation of 0.1 within documents gives, as few documents often seem less
+    alike than they are. With one document nothing can be said of others: None.
 
     Args:
         counts: Units that count, by document; shape (documents,).
