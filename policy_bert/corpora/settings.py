@@ -18,6 +18,7 @@ class DataConfig:
         labels: The scheme's YAML; None makes a scheme from the file.
         text_column: The column of the sentences in a file with named columns; None takes the usual names.
         label_column: The column of the labels, likewise.
+        encoding: Of a text file; `auto` finds it.
         contradictions: What happens to a sentence with two labels.
         auxiliary: Labelled files that are only ever trained on, never split or scored.
     """
@@ -26,6 +27,7 @@ class DataConfig:
     labels: str | None = "data/labels.yaml"
     text_column: str | None = None
     label_column: str | None = None
+    encoding: str = "auto"
     contradictions: Literal["drop", "first", "majority"] = "drop"
     auxiliary: tuple[str, ...] = ()
 
