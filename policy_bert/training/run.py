@@ -42,7 +42,10 @@ STALE = (
     SPLIT_FILE, "metrics.json", "report.md", "errors.tsv", "confusion_matrix.png", "model.onnx", "onnx.json",
     "crossvalidation.json",
 )  # fmt: skip
-FEWEST_TO_CALIBRATE = 100
+FEWEST_TO_CALIBRATE = 100  # validation sentences
+# So few bear little but a temperature: with 60 sentences of overconfident scores the calibration error falls from 0.23 to
+# 0.04, with `calibration.BEND_PENALTY` to 0.05.
+OWN_BEND_PENALTY = 0.1
 
 
 def train(config: RunConfig, restart: bool = False) -> Path:
@@ -114,7 +117,8 @@ def _own_slopes(recipe: Recipe, model: PreTrainedModel, parts: Mapping[str, Any]
     validation = parts.get("validation")
     if validation is None or len(validation) < FEWEST_TO_CALIBRATE:
         return ()
-    slopes = fit_calibration(recipe.scores(model, list(validation["text"])), validation["label"])
+    scores = recipe.scores(model, list(validation["text"]))
+    slopes = fit_calibration(scores, validation["label"], OWN_BEND_PENALTY)
     try:
         check_calibration(model, slopes.tolist())
     except ConfigError as error:

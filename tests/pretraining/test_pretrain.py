@@ -149,7 +149,7 @@ def test_windows_are_full_and_hold_the_text_in_order():
 
 def test_masking_hides_its_share_and_never_a_special_token():
     tokenizer = build_tokenizer(SENTENCES, 300)
-    windows = pack_documents([[text] for text in SENTENCES * 3], tokenizer, 16).windows
+    windows = pack_documents([[text] for text in SENTENCES * 3], tokenizer, 16)
     batch = SpanMasker(tokenizer, 0.15, 0.5, 48, seed=0)(list(windows))
     chosen = batch["labels"] != -100
     specials = torch.tensor([tokenizer.token_to_id(token) for token in SPECIAL_TOKENS])
