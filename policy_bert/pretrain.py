@@ -55,16 +55,15 @@ def pretrain(config: PretrainConfig, data: PretrainingData | None = None, restar
     files = [*(source.path for source in config.text), *config.exclude] if data is None else []
     inputs = {path: file_digest(Path(path)) for path in files if Path(path).is_file()}
     record = describe(config, {**inputs, "base": base_digest(start)})
-    if restart:
-        for part in ("shallow", "full", TOKENIZER_FILE):
-            shutil.rmtree(output / part, ignore_errors=True)
-            (output / part).unlink(missing_ok=True)
-    else:
+    if not restart:
         refuse_others(output, record, "a pretraining", "name another folder with --set output=…, or use --restart")
     kept = output / TOKENIZER_FILE  # what an interrupted run began with
     if data is None:
-        begun = Tokenizer.from_file(str(kept)) if read_record(output) and kept.is_file() else None
+        resumes = not restart and read_record(output) is not None and kept.is_file()
+        begun = Tokenizer.from_file(str(kept)) if resumes else None
         data = prepare_data(config, begun or (load_tokenizer(base, start, ()) if base else None))
+    for phase in ("shallow", "full") if restart else ():
+        shutil.rmtree(output / phase, ignore_errors=True)
     write_record(output, config, record)
     data.tokenizer.save(str(kept))
     logger.info(

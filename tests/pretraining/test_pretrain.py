@@ -273,11 +273,11 @@ def test_a_file_to_exclude_that_cannot_be_read_is_one_clear_error(text_file, tmp
 
 def test_a_pretraining_of_another_configuration_or_text_is_not_gone_on_with(text_file, tmp_path):
     text = tmp_path / "text.txt"
-    text.write_text("\n".join(SENTENCES), encoding="utf-8")
+    text.write_text("\n\n".join(SENTENCES), encoding="utf-8")
     pretrain(config(text, tmp_path / "run"))
     with pytest.raises(UserError, match="seed differ"):
         pretrain(config(text, tmp_path / "run", seed=1))
-    text.write_text("\n".join(SENTENCES[5:]), encoding="utf-8")
+    text.write_text("\n\n".join(SENTENCES[5:]), encoding="utf-8")
     with pytest.raises(UserError, match=r"inputs\..*text\.txt differ"):
         pretrain(config(text, tmp_path / "run"))
     pretrain(config(text, tmp_path / "run"), restart=True)
