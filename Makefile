@@ -43,7 +43,7 @@ crossvalidate: $(STAMP) ## measure the recipe by repeated grouped folds (CONFIG=
 	$(BIN)/python -m policy_bert.crossvalidate --config $(CONFIG) -o runs/crossvalidate
 
 ship: $(STAMP) ## train configs/compact.yaml on all labelled sentences and put it into the package
-	$(BIN)/python -m policy_bert.train --config configs/compact.yaml --set fit_on=all --set output=runs/ship
+	$(BIN)/python -m policy_bert.train --config configs/compact.yaml --set fit_on=all --set output=runs/ship --restart
 	$(BIN)/python -m policy_bert.export runs/ship --precision int8 --sentences data/policy_sentences.tsv
 	cp docs/results/crossvalidation.json runs/ship/
 	$(BIN)/python -c 'import pathlib, policy_bert.checkpoint.card as card; card.write_model_card(pathlib.Path("runs/ship"))'

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy_bert.config import load_config
-from policy_bert.corpora.dataset import load_training_data
-from policy_bert.evaluation.baselines import make_baseline
+from policy_bert.corpora.dataset import load_data
+from policy_bert.evaluation.baselines import fit_system
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.training.settings import RunConfig
 
@@ -39,14 +39,10 @@ def main() -> int:
     arguments = parser.parse_args()
     texts, labels, styles = read_probe()
     config = load_config(RunConfig, ROOT / "configs" / "compact.yaml")
-    data = load_training_data(config.data, config.split)
-    own, extra = data.sentences, data.auxiliary
-    joined = [*own.texts, *extra.texts], np.concatenate([own.labels, extra.labels])
-    logistic = {"tfidf_logistic+auxiliary": joined, "tfidf_logistic": (own.texts, own.labels)}
+    train = load_data(config.data, config.split.near_duplicate_threshold).parts()["train"]
     scores = {"recipe": PolicyClassifier.from_pretrained(arguments.model).scores(texts)}
-    for name, (sentences, known) in logistic.items():
-        baseline = make_baseline("tfidf_logistic", len(data.scheme)).fit(sentences, known)
-        scores[name] = baseline.predict_scores(texts)
+    for name in ("tfidf_logistic+auxiliary", "tfidf_logistic"):
+        scores[name] = fit_system(name, train).predict_scores(texts)
     rows = []
     for name, table in scores.items():
         right = table.argmax(axis=1) == labels

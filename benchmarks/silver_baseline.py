@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
 from policy_bert.config import load_config
-from policy_bert.corpora.dataset import TrainingData, load_training_data
+from policy_bert.corpora.dataset import AUXILIARY, LabelledData, load_data
 from policy_bert.corpora.silver_labels import find_sentences, read_silver_labels
 from policy_bert.evaluation.folds import Fold, plan_folds, save_scores, score_file
 from policy_bert.training.settings import RunConfig
@@ -30,19 +30,17 @@ SYSTEM = "tfidf_logistic+silver"
 AUTHORED_WEIGHT, SILVER_WEIGHT = 0.6, 0.2
 
 
-def fit_and_score(data: TrainingData, authored: int, fold: Fold, output: Path) -> str:
+def fit_and_score(data: LabelledData, authored: int, fold: Fold, output: Path) -> str:
     """Write the scores of a fold's test sentences."""
-    train = data.sentences.subset(fold.train)
-    extra = data.auxiliary
-    labels = np.concatenate([train.labels, extra.labels])
-    silver = len(extra.texts) - authored
-    weights = np.repeat([1.0, AUTHORED_WEIGHT, SILVER_WEIGHT], [len(train.texts), authored, silver])
+    parts = data.parts(fold.split)
+    train, own = parts["train"], len(fold.split.train)
+    labels = np.array(train["label"])
+    weights = np.repeat([1.0, AUTHORED_WEIGHT, SILVER_WEIGHT], [own, authored, len(train) - own - authored])
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, min_df=2)
-    features = vectorizer.fit_transform([*train.texts, *extra.texts])
+    features = vectorizer.fit_transform(list(train["text"]))
     model = LogisticRegression(C=5.0, max_iter=300)
     model.fit(features, labels, sample_weight=weights * compute_sample_weight("balanced", labels))
-    test = data.sentences.subset(fold.test)
-    save_scores(model.predict_proba(vectorizer.transform(test.texts)), SYSTEM, fold, output)
+    save_scores(model.predict_proba(vectorizer.transform(list(parts["test"]["text"]))), SYSTEM, fold, output)
     return fold.name
 
 
@@ -56,9 +54,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     config = load_config(RunConfig, ROOT / "configs" / "compact.yaml")
-    authored = len(load_training_data(config.data, config.split).auxiliary.texts)
+    threshold = config.split.near_duplicate_threshold
+    authored = list(load_data(config.data, threshold).rows["origin"]).count(AUXILIARY)
     labels = read_silver_labels(ROOT / "data" / "silver_labels.tsv", 14)
-    data = load_training_data(config.data, config.split, find_sentences(arguments.text, labels))
+    data = load_data(config.data, threshold, extra=find_sentences(arguments.text, labels))
     plan = plan_folds(data, arguments.folds, arguments.repeats, 1.0, config.split.seed)
     missing = [fold for fold in plan if not score_file(SYSTEM, fold, arguments.output).is_file()]
     with ProcessPoolExecutor(arguments.workers) as pool:

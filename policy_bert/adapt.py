@@ -8,18 +8,22 @@ has seen no label of the corpus, so one adapted model serves every fold.
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from policy_bert.command import ArgumentParser, run_command
-from policy_bert.config import dump_config, load_config
-from policy_bert.corpora.dataset import load_training_data
+from policy_bert.config import load_config
+from policy_bert.corpora.dataset import AUXILIARY, load_data, read_corpus
 from policy_bert.corpora.silver_labels import find_sentences, read_silver_labels
 from policy_bert.encoder.base import quiet_transformers
 from policy_bert.errors import UserError
 from policy_bert.training.recipe import Recipe
+from policy_bert.training.record import base_digest, describe, write_record
+from policy_bert.training.run import CHECKPOINTS, claim
 from policy_bert.training.settings import RunConfig
 
 logger = logging.getLogger(__name__)
@@ -27,7 +31,7 @@ logger = logging.getLogger(__name__)
 SILVER_LABELS = "data/silver_labels.tsv"
 
 
-def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LABELS) -> Path:
+def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LABELS, restart: bool = False) -> Path:
     """Run the configuration's adaptation phase and return `config.output`, a checkpoint that `train` starts from.
 
     Near-duplicates of the corpus's sentences are left out of what it trains on.
@@ -36,25 +40,34 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
         config: `adaptation` says how, `data.auxiliary` names the sentences that are at hand.
         text: The files that hold the sentences with silver labels; none for training without them.
         silver_labels: The table of digests and class ids.
+        restart: Whether to replace what the folder holds of another run.
 
     Raises:
-        UserError: A file cannot be read, no sentence is found, or the configuration has no adaptation
-            phase.
+        UserError: A file cannot be read, no sentence is found, the configuration has no adaptation phase, or the
+            folder holds another run.
     """
     quiet_transformers()
     if config.adaptation is None:
         raise UserError("the configuration has no `adaptation:` phase; see configs/adapt-compact.yaml")
-    scheme = load_training_data(config.data, config.split).scheme
-    labels = read_silver_labels(silver_labels, len(scheme)) if text else {}
-    silver = find_sentences(text, labels) if text else None
-    data = load_training_data(config.data, config.split, silver)
-    logger.info("%d sentences with silver labels found", len(silver.texts) if silver else 0)
+    labels = read_silver_labels(silver_labels, len(read_corpus(config.data).scheme)) if text else {}
+    silver = find_sentences(text, labels) if text else {}
+    data = load_data(config.data, config.split.near_duplicate_threshold, extra=silver)
+    logger.info(
+        "%d sentences with silver labels found; %d sentences left out as near-duplicates of the corpus",
+        len(silver), data.left_out,
+    )  # fmt: skip
+    auxiliary = np.flatnonzero(np.array(data.rows["origin"]) == AUXILIARY)
+    if not len(auxiliary):
+        raise UserError("no sentence to adapt to: name labelled files under data.auxiliary, or the text with --text")
     output = Path(config.output)
-    recipe = Recipe(config, data.scheme, data.sentences.texts, data.auxiliary)
-    with tempfile.TemporaryDirectory() as folder:
-        model = recipe.adapt(Path(folder), config.seed, keep_checkpoints=False)
+    recipe = Recipe(config, data.scheme, data.rows.select(auxiliary))
+    model = recipe.initial_model(config.seed)
+    record = describe(config, {**data.inputs, "base": base_digest(recipe.base)})
+    claim(output, config, record, restart)
+    recipe.adapt(model, output / CHECKPOINTS, config.seed)
     recipe.save(model, output)
-    (output / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    write_record(output, config, record)
+    shutil.rmtree(output / CHECKPOINTS)
     return output
 
 
@@ -65,8 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--text", nargs="*", default=[], metavar="FILE", help="text that holds the sentences")
     parser.add_argument("--silver-labels", default=SILVER_LABELS, metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--restart", action="store_true", help="replace another run, finished or not")
     arguments = parser.parse_args(argv)
-    print(adapt(load_config(RunConfig, arguments.config, arguments.set), arguments.text, arguments.silver_labels))
+    config = load_config(RunConfig, arguments.config, arguments.set)
+    print(adapt(config, arguments.text, arguments.silver_labels, arguments.restart))
     return 0
 
 

@@ -21,22 +21,29 @@ import torch
 from transformers import PreTrainedModel
 
 from policy_bert.command import ArgumentParser, positive_int, run_command
-from policy_bert.config import dump_config, load_config
-from policy_bert.corpora.dataset import LabelledTexts, TrainingData, load_training_data
-from policy_bert.corpora.splits import stratified_split
-from policy_bert.encoder.base import find_base, quiet_transformers
+from policy_bert.config import load_config
+from policy_bert.corpora.dataset import LabelledData, load_data
+from policy_bert.encoder.base import SCRATCH, find_base, quiet_transformers
 from policy_bert.errors import UserError
-from policy_bert.evaluation.baselines import BASELINES, make_baseline
+from policy_bert.evaluation.baselines import BASELINES, fit_system, systems_beside
 from policy_bert.evaluation.folds import Fold, load_scores, plan_folds, save_scores, score_file
 from policy_bert.evaluation.summary import FoldScores, summarise, write_summary
-from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.training.recipe import Recipe
+from policy_bert.training.record import (
+    CONFIG_FILE,
+    base_digest,
+    describe,
+    differences,
+    read_record,
+    recipe_digest,
+    refuse_others,
+    write_record,
+)
 from policy_bert.training.settings import RunConfig
 
 logger = logging.getLogger(__name__)
 
 RECIPE = "recipe"
-WITH_AUXILIARY = "+auxiliary"  # a baseline that is given the auxiliary sentences as well
 
 
 def crossvalidate(
@@ -58,7 +65,7 @@ def crossvalidate(
 
     Args:
         config: The recipe.
-        output: The folder; it may hold an interrupted run of the same configuration.
+        output: The folder; it may hold an interrupted run of the same configuration and data.
         folds: Parts in a repeat.
         repeats: How many times the corpus is cut into folds.
         share: The share of each fold's training sentences that is used, for learning curves.
@@ -69,35 +76,52 @@ def crossvalidate(
             compared.
 
     Raises:
-        UserError: The folder holds another configuration's scores, or corpus or base model cannot be had.
+        UserError: A folder holds scores of another configuration or other data, or corpus or base model cannot be had.
     """
     # What calibration the configuration names plays no part: it is found here.
-    _claim(output, dump_config(replace(config, calibration=())) + f"folds: {folds}\nshare: {share}\n")
-    data = load_training_data(config.data, config.split)
-    find_base(config.model)  # before any work, one clear error
-    plan = list(plan_folds(data, folds, repeats, share, config.split.seed))
+    config = replace(config, calibration=(), calibrated_on="")
+    data = _load(config)
+    inputs = {**data.inputs, "base": base_digest(find_base(config.model))}
+    record = describe(config, inputs, folds=folds, share=share)
+    ways_out = "name another folder with --output"
+    refuse_others(output, record, "scores", ways_out)
+    stopping = bool(config.train.early_stopping_patience)
+    plan = list(plan_folds(data, folds, repeats, share, config.split.seed, stopping))
+    for folder in (others or {}).values():
+        _refuse_other_folds(folder, record)
+    write_record(output, config, record)
     missing = [fold for fold in plan if not score_file(RECIPE, fold, output).is_file()]
     with ExitStack() as stack:
         each = _mapping(stack, config, output, workers)
-        list(each(_adapt, range(bool(missing))))
+        list(each(_adapt, range(bool(missing) and config.model.base != SCRATCH)))
         for done, fold in enumerate(each(_fit_and_score, missing), start=len(plan) - len(missing) + 1):
             logger.info("fold %d of %d: %s is scored", done, len(plan), fold.name)
         if baselines:
             list(each(_score_baselines, plan))
-    scores = [
-        FoldScores(system.name, [load_scores(system, fold) for fold in plan], [fold.test for fold in plan])
-        for system in sorted((output / "scores").iterdir())
-    ]
-    scores += [_other_recipe(name, folder, plan) for name, folder in (others or {}).items()]
-    summary = summarise(scores, data.sentences.labels, data.scheme, test_fraction=1 / folds, main=RECIPE)
-    return write_summary(summary, output)
+    systems = {path.name: path for path in sorted((output / "scores").iterdir())}
+    systems |= {name: folder / "scores" / RECIPE for name, folder in (others or {}).items()}
+    scores = [FoldScores(name, [load_scores(path, fold) for fold in plan], plan) for name, path in systems.items()]
+    summaries = summarise(scores, data.labels, data.scheme, main=RECIPE)
+    logger.info(
+        "for a run with fit_on=all of this recipe: calibration=%s calibrated_on=%s",
+        str(summaries[0].calibration).replace(" ", ""), recipe_digest(config, inputs),
+    )  # fmt: skip
+    return write_summary(summaries, output)
 
 
-def _other_recipe(name: str, output: Path, plan: Sequence[Fold]) -> FoldScores:
-    scores = [load_scores(output / "scores" / RECIPE, fold) for fold in plan]
-    if any(len(part) != len(fold.test) for part, fold in zip(scores, plan, strict=True)):
-        raise UserError(f"{output}: expected the same folds, found other numbers of test sentences; drop {name}")
-    return FoldScores(name, scores, [fold.test for fold in plan])
+def _refuse_other_folds(folder: Path, record: Mapping[str, Any]) -> None:
+    """Refuse a cross-validation on other folds; its recipe, auxiliary sentences and base may be others."""
+    if read_record(folder) is None:
+        raise UserError(f"{folder}: expected the folder of a cross-validation, found no {CONFIG_FILE} in it")
+    same = {key: record[key] for key in ("folds", "share", "split")}
+    found = read_record(folder) or {}
+    other = {key: found.get(key) for key in same} | {"corpus": (found.get("inputs") or {}).get("corpus")}
+    if differing := differences(other, {**same, "corpus": record["inputs"]["corpus"]}):
+        raise UserError(f"{folder}: expected the same folds, found another {', '.join(differing)}; leave it out")
+
+
+def _load(config: RunConfig) -> LabelledData:
+    return load_data(config.data, config.split.near_duplicate_threshold, config.train.auxiliary_weight)
 
 
 def _named_folder(text: str) -> tuple[str, Path]:
@@ -111,8 +135,8 @@ def _named_folder(text: str) -> tuple[str, Path]:
 class _Workplace:
     """What a worker process holds between folds."""
 
-    data: TrainingData
-    recipe: Recipe
+    config: RunConfig
+    data: LabelledData
     output: Path
 
 
@@ -135,66 +159,46 @@ def _set_up(config: RunConfig, output: Path, threads: int) -> None:
     quiet_transformers()
     if threads:
         torch.set_num_threads(threads)
-    data = load_training_data(config.data, config.split)
-    _workplace = _Workplace(data, Recipe(config, data.scheme, data.sentences.texts, data.auxiliary), output)
+    _workplace = _Workplace(config, _load(config), output)
 
 
 def _adapt(_: int) -> None:
     """Make the adapted model, which all folds start from: it has seen no corpus label."""
-    _adapted_model()
-
-
-def _adapted_model() -> PreTrainedModel:
     assert _workplace is not None
-    recipe = _workplace.recipe
-    return recipe.adapt(_workplace.output / "adapted", seed=recipe.config.seed, keep_checkpoints=False)
+    _adapted(Recipe(_workplace.config, _workplace.data.scheme, _workplace.data.parts()["train"]), _workplace.output)
 
 
-def _claim(output: Path, description: str) -> None:
-    record = output / "config.yaml"
-    if record.is_file() and record.read_text(encoding="utf-8") != description:
-        raise UserError(f"{output} holds the scores of another configuration; name another folder with --output")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        record.write_text(description, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{output}: cannot write the folder: {error.strerror}") from error
+def _adapted(recipe: Recipe, folder: Path) -> PreTrainedModel:
+    model = recipe.initial_model(recipe.config.seed)
+    recipe.adapt(model, folder / "adapted", recipe.config.seed, keep_checkpoints=False)
+    return model
 
 
 def _fit_and_score(fold: Fold) -> Fold:
     """Train on a fold and write the scores of its test sentences, by the recipe as it ships; the fold."""
     assert _workplace is not None
-    data, recipe, output = _workplace.data, _workplace.recipe, _workplace.output
-    model = _adapted_model()
-    train, validation = fold.train, None
-    stopping = bool(recipe.config.train.early_stopping_patience)
-    if stopping:
-        inner = stratified_split(data.sentences.labels[train], data.groups[train], (0.9, 0.1, 0.0), fold.repeat)
-        train, validation = fold.train[inner.train], data.sentences.subset(fold.train[inner.validation])
+    data, config, output = _workplace.data, _workplace.config, _workplace.output
+    parts = data.parts(fold.split)
+    recipe = Recipe(config, data.scheme, parts["train"])
     with tempfile.TemporaryDirectory() as folder:
-        checkpoints, checkpoint = Path(folder) / "checkpoints", Path(folder) / "checkpoint"
-        part = data.sentences.subset(train)
-        recipe.fit(model, part, checkpoints, fold.repeat, validation, keep_checkpoints=stopping)
-        recipe.save(model, checkpoint)
-        classifier = PolicyClassifier.from_pretrained(checkpoint, engine="torch", threads=torch.get_num_threads())
-        save_scores(classifier.scores(data.sentences.subset(fold.test).texts), RECIPE, fold, output)
+        # A vocabulary made from a fold's own training sentences makes an adapted model of its own.
+        model = _adapted(recipe, Path(folder) if recipe.base is None else output)
+        validation = parts.get("validation")
+        recipe.fit(model, Path(folder) / "fit", fold.repeat, validation, keep_checkpoints=validation is not None)
+        save_scores(recipe.scores(model, list(parts["test"]["text"])), RECIPE, fold, output)
     return fold
 
 
 def _score_baselines(fold: Fold) -> None:
     """Write the baselines' scores of a fold, without and with the auxiliary sentences."""
     assert _workplace is not None
-    data, output = _workplace.data, _workplace.output
-    train, test = data.sentences.subset(fold.train), data.sentences.subset(fold.test)
-    joined = LabelledTexts(train.texts + data.auxiliary.texts, np.concatenate([train.labels, data.auxiliary.labels]))
-    parts = {"": train, **({WITH_AUXILIARY: joined} if data.auxiliary.texts else {})}
-    for name in BASELINES:
-        for suffix, part in parts.items():
-            system = name + suffix
-            if (name == "majority" and suffix) or score_file(system, fold, output).is_file():
-                continue
-            baseline = make_baseline(name, len(data.scheme), seed=fold.repeat).fit(part.texts, part.labels)
-            save_scores(baseline.predict_scores(test.texts), system, fold, output)
+    split, output = fold.split, _workplace.output
+    everything = np.sort(np.concatenate([split.train, split.validation]))  # they stop nothing early
+    parts = _workplace.data.parts(replace(split, train=everything))
+    for system in systems_beside(BASELINES, parts["train"]):
+        if not score_file(system, fold, output).is_file():
+            baseline = fit_system(system, parts["train"], seed=fold.repeat)
+            save_scores(baseline.predict_scores(list(parts["test"]["text"])), system, fold, output)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

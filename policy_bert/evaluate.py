@@ -8,30 +8,43 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.config import load_config
-from policy_bert.corpora.reading import Corpus, load_corpus
+from policy_bert.corpora.dataset import LabelledData, load_data, read_corpus
+from policy_bert.corpora.reading import Corpus
 from policy_bert.corpora.splits import SPLIT_FILE, Split, read_split
-from policy_bert.errors import DataError, UserError
-from policy_bert.evaluation import measures
-from policy_bert.evaluation.figures import baseline_figures, class_figures, overall_figures, worst_confusions
+from policy_bert.errors import DataError
+from policy_bert.evaluation.metrics import TITLES, confusion_matrix
 from policy_bert.evaluation.plots import draw_confusion_matrix
-from policy_bert.evaluation.report import OVERALL, report_text, write_errors
+from policy_bert.evaluation.report import (
+    baseline_figures,
+    class_figures,
+    overall_figures,
+    report_text,
+    worst_confusions,
+    write_errors,
+)
+from policy_bert.files import naming_disk_errors, write_text
+from policy_bert.labels import LabelScheme
 from policy_bert.scoring.classifier import PolicyClassifier
+from policy_bert.training.record import CONFIG_FILE, read_record
 from policy_bert.training.settings import RunConfig
+
+if TYPE_CHECKING:
+    import datasets
 
 logger = logging.getLogger(__name__)
 
-CONFIG_FILE, METRICS_FILE = "config.yaml", "metrics.json"
+METRICS_FILE = "metrics.json"
 PARTS = ("test", "validation", "train", "all")
 
 
@@ -54,41 +67,46 @@ def evaluate_run(
         raise DataError(f"{run}: expected a run folder, found {'a file' if run.exists() else 'nothing'}")
     config = load_config(RunConfig, run / CONFIG_FILE)
     classifier = PolicyClassifier.from_pretrained(run, engine=engine)  # type: ignore[arg-type]
-    corpus = _load_corpus(config, classifier, corpus_path)
+    settings = replace(config.data, corpus=str(corpus_path or config.data.corpus))
+    beside = part in ("test", "validation")  # there baselines are measured too
+    if not beside:
+        settings = replace(settings, auxiliary=())
+    corpus = read_corpus(settings, classifier.scheme)
     split = _find_split(run, part, corpus)
-    indices = np.arange(len(corpus.sentences)) if part == "all" else getattr(split, part)
-    if not len(indices):
+    data = load_data(settings, config.split.near_duplicate_threshold, corpus=corpus)
+    parts = data.parts(split)
+    rows = parts.get("train" if part == "all" else part)
+    if rows is None:
         raise DataError(f"{run / SPLIT_FILE}: the {part} part is empty; choose another with --part")
-    texts, labels = _texts(corpus), _labels(corpus)
-    chosen = [texts[index] for index in indices]
-    scores = classifier.scores(chosen)
-    matrix = measures.confusion_matrix(labels[indices], scores.argmax(axis=1), len(corpus.scheme))
+    if beside:
+        _check_auxiliary(run, data)
+    scores = classifier.scores(list(rows["text"]))
+    labels = np.array(rows["label"])
+    matrix = confusion_matrix(labels, scores.argmax(axis=1), len(data.scheme))
     figures = {
         "part": part,
-        "corpus": Path(corpus_path or config.data.corpus).name,
-        "corpus_sha256": corpus.sha256,
-        "sentences": len(indices),
-        "classes": len(corpus.scheme),
+        "corpus": Path(settings.corpus).name,
+        "corpus_sha256": data.corpus.sha256,
+        "sentences": len(rows),
+        "classes": len(data.scheme),
         "engine": type(classifier.engine).__name__.removesuffix("Engine"),
-        **overall_figures(labels[indices], scores),
-        "per_class": class_figures(matrix, corpus.scheme),
-        "worst_confusions": worst_confusions(matrix, corpus.scheme),
+        **overall_figures(labels, scores),
+        "per_class": class_figures(matrix, data.scheme),
+        "worst_confusions": worst_confusions(matrix, data.scheme),
     }
-    if split is not None and part != "train":
-        learned = [texts[index] for index in split.train]
-        figures["baselines"] = baseline_figures(learned, labels[split.train], chosen, labels[indices], scores)
-    lines = [(corpus.sentences[index].line, texts[index]) for index in indices]
-    _write(run, figures, matrix, lines, labels[indices], scores, corpus)
+    if beside:
+        figures["baselines"] = baseline_figures(parts["train"], rows, scores)
+    _write(run, figures, matrix, rows, scores, data.scheme)
     return figures
 
 
-def _load_corpus(config: RunConfig, classifier: PolicyClassifier, path: str | Path | None) -> Corpus:
-    data = config.data
-    return load_corpus(
-        path or data.corpus,
-        classifier.scheme,
-        **data.reading(),
-    )
+def _check_auxiliary(run: Path, data: LabelledData) -> None:
+    """Refuse auxiliary sentences that are not those that the run was given; a run without a record may have any."""
+    recorded = ((read_record(run) or {}).get("inputs") or {}).get("auxiliary")
+    if recorded not in (None, data.inputs["auxiliary"]):
+        raise DataError(
+            f"{run}: the auxiliary sentences have changed since the run; restore their files or train again"
+        )
 
 
 def _find_split(run: Path, part: str, corpus: Corpus) -> Split | None:
@@ -107,35 +125,24 @@ def _find_split(run: Path, part: str, corpus: Corpus) -> Split | None:
         raise DataError(f"{error}; or evaluate every sentence of the file with --part all") from error
 
 
-def _texts(corpus: Corpus) -> list[str]:
-    return [sentence.text for sentence in corpus.sentences]
-
-
-def _labels(corpus: Corpus) -> NDArray[np.int64]:
-    return np.array([sentence.label for sentence in corpus.sentences], dtype=np.int64)
-
-
 def _write(
     run: Path,
     figures: dict[str, Any],
     matrix: NDArray[np.int64],
-    lines: Sequence[tuple[int, str]],
-    labels: NDArray[np.int64],
+    rows: datasets.Dataset,
     scores: NDArray[np.float32],
-    corpus: Corpus,
+    scheme: LabelScheme,
 ) -> None:
     """Write the four files; `metrics.json` last, so that it never speaks of files that are not there."""
     suffix = "" if figures["part"] == "test" else f"-{figures['part']}"
     matrix_file, errors_file = f"confusion_matrix{suffix}.png", f"errors{suffix}.tsv"
-    try:
+    with naming_disk_errors(run):
         title = f"{figures['corpus']} · {figures['part']} · {figures['sentences']}"
-        draw_confusion_matrix(matrix, corpus.scheme.names, run / matrix_file, title)
-        figures["errors"] = write_errors(run / errors_file, lines, labels, scores, corpus.scheme)
-        _replace(run / f"report{suffix}.md", report_text(figures, matrix_file, errors_file))
+        draw_confusion_matrix(matrix, scheme.names, run / matrix_file, title)
+        figures["errors"] = write_errors(run / errors_file, rows, scores, scheme)
+        write_text(run / f"report{suffix}.md", report_text(figures, matrix_file, errors_file))
         known = _known_metrics(run / METRICS_FILE) | {figures["part"]: figures}
-        _replace(run / METRICS_FILE, json.dumps(known, ensure_ascii=False, indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"{run}: cannot write the evaluation: {error.strerror}") from error
+        write_text(run / METRICS_FILE, json.dumps(known, ensure_ascii=False, indent=2) + "\n")
 
 
 def _known_metrics(path: Path) -> dict[str, Any]:
@@ -147,12 +154,6 @@ def _known_metrics(path: Path) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate a run and print its overall figures, one a line."""
     parser = ArgumentParser(prog="policy-bert evaluate", description=(__doc__ or "").splitlines()[0])
@@ -162,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--engine", choices=("auto", "onnx", "torch"), default="auto")
     arguments = parser.parse_args(argv)
     figures = evaluate_run(arguments.run, arguments.part, arguments.corpus, arguments.engine)
-    for key, title in OVERALL.items():
+    for key, title in TITLES.items():
         figure = figures[key]
         interval = f"\t[{figure['low']:.4f}, {figure['high']:.4f}]" if isinstance(figure, dict) else ""
         print(f"{title}\t{figure['value'] if isinstance(figure, dict) else figure:.4f}{interval}")

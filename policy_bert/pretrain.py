@@ -12,24 +12,30 @@ import csv
 import dataclasses
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
+from policy_bert.checkpoint.folder import TOKENIZER_FILE
 from policy_bert.command import ArgumentParser, run_command
-from policy_bert.config import dump_config, load_config
+from policy_bert.config import load_config
 from policy_bert.encoder.base import find_base, load_tokenizer, quiet_transformers
 from policy_bert.encoder.settings import ModelConfig
+from policy_bert.files import file_digest, write_text
 from policy_bert.pretraining.model import initial_model, load_start, save_encoder, stacked_model
 from policy_bert.pretraining.run import run_phase
 from policy_bert.pretraining.settings import PretrainConfig, TextSource
 from policy_bert.pretraining.windows import PretrainingData, prepare_data
+from policy_bert.training.record import base_digest, describe, read_record, refuse_others, write_record
 
 logger = logging.getLogger(__name__)
 
 
-def pretrain(config: PretrainConfig, data: PretrainingData | None = None) -> Path:
+def pretrain(config: PretrainConfig, data: PretrainingData | None = None, restart: bool = False) -> Path:
     """Run or resume the pretraining and return the folder `output/encoder`, a standard checkpoint in float16.
 
     The run folder also holds the configuration, `curve.csv`, `curve.png` and `result.json`.
@@ -37,14 +43,29 @@ def pretrain(config: PretrainConfig, data: PretrainingData | None = None) -> Pat
     Args:
         config: How to pretrain.
         data: Windows and tokenizer that are at hand already; None reads the configuration's text.
+        restart: Whether to replace what the folder holds of another run.
+
+    Raises:
+        UserError: The text cannot be read, or the folder holds a run of another configuration or other text.
     """
     quiet_transformers()
     output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     base = ModelConfig(base=config.start) if config.start else None
     start = find_base(base) if base else None
-    data = data or prepare_data(config, load_tokenizer(base, start, ()) if base else None)
+    files = [*(source.path for source in config.text), *config.exclude] if data is None else []
+    inputs = {path: file_digest(Path(path)) for path in files if Path(path).is_file()}
+    record = describe(config, {**inputs, "base": base_digest(start)})
+    if not restart:
+        refuse_others(output, record, "a pretraining", "name another folder with --set output=…, or use --restart")
+    kept = output / TOKENIZER_FILE  # what an interrupted run began with
+    if data is None:
+        resumes = not restart and read_record(output) is not None and kept.is_file()
+        begun = Tokenizer.from_file(str(kept)) if resumes else None
+        data = prepare_data(config, begun or (load_tokenizer(base, start, ()) if base else None))
+    for phase in ("shallow", "full") if restart else ():
+        shutil.rmtree(output / phase, ignore_errors=True)
+    write_record(output, config, record)
+    data.tokenizer.save(str(kept))
     logger.info(
         "%d windows to train on (%.1f M tokens), %d held out, vocabulary of %d",
         len(data.train), data.train.size / 1e6, len(data.held_out), data.tokenizer.get_vocab_size(),
@@ -69,7 +90,7 @@ def pretrain(config: PretrainConfig, data: PretrainingData | None = None) -> Pat
         "text_tokens": data.train.size,
         "held_out_loss": held_out[-1] if held_out else None,
     }
-    (output / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_text(output / "result.json", json.dumps(result, indent=2) + "\n")
     return save_encoder(model, data.tokenizer, output / "encoder")
 
 
@@ -100,11 +121,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", help="YAML file, such as configs/pretrain-compact.yaml")
     parser.add_argument("--text", nargs="+", default=[], metavar="FILE[:WEIGHT]", help="replaces the file's `text:`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
+    parser.add_argument("--restart", action="store_true", help="replace another pretraining in the folder")
     arguments = parser.parse_args(argv)
     config = load_config(PretrainConfig, arguments.config, arguments.set)
     if arguments.text:
         config = with_text(config, arguments.text)
-    print(pretrain(config))
+    print(pretrain(config, restart=arguments.restart))
     return 0
 
 

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="policy-bert train", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", help="YAML file, such as configs/compact.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
-    parser.add_argument("--restart", action="store_true", help="drop an unfinished run of another configuration")
+    parser.add_argument("--restart", action="store_true", help="replace another run, finished or not")
     arguments = parser.parse_args(argv)
     print(train(load_config(RunConfig, arguments.config, arguments.set), arguments.restart))
     return 0

@@ -1,4 +1,4 @@
-"""Files of weights (safetensors): checked by header and length, fingerprinted, and read as numpy arrays."""
+"""Files of weights (safetensors): checked by header and length and fingerprinted without being read whole."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from policy_bert.errors import CheckpointError
 
 _SAMPLE_BYTES = 4096
 _SMALL_TENSOR_BYTES = 1 << 16
-_FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
 
 def read_safetensors_header(path: Path) -> dict[str, Any]:
@@ -46,28 +42,6 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
             f"{path}: corrupted weights: expected {end} bytes, found {size}; download or train it again"
         )
     return header
-
-
-def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The floating-point tensors of a safetensors file as float32 arrays; integer tensors are left out.
-
-    Raises:
-        CheckpointError: As `read_safetensors_header`.
-    """
-    weights = {}
-    with path.open("rb") as file:
-        for name, entry in read_safetensors_header(path).items():
-            start, end = entry["data_offsets"]
-            file.seek(start)
-            data = file.read(end - start)
-            if entry["dtype"] == "BF16":  # the upper half of a float32
-                array = (np.frombuffer(data, dtype=np.uint16).astype(np.uint32) << 16).view(np.float32)
-            elif entry["dtype"] in _FLOATS:
-                array = np.frombuffer(data, dtype=_FLOATS[entry["dtype"]]).astype(np.float32)
-            else:
-                continue
-            weights[name] = array.reshape(entry["shape"])
-    return weights
 
 
 def weights_fingerprint(path: Path) -> str:

@@ -1,10 +1,12 @@
-"""What a run trains on: the corpus's distinct sentences, their groups, and auxiliary sentences apart from them."""
+"""Where the road begins: labelled files as rows of a `datasets.Dataset`, and a split of them as a `DatasetDict`."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,103 +14,151 @@ from numpy.typing import NDArray
 
 from policy_bert.corpora.reading import Corpus, load_corpus
 from policy_bert.corpora.settings import DataConfig, SplitConfig
-from policy_bert.corpora.splits import Split, near_duplicate_groups
+from policy_bert.corpora.splits import Split, near_duplicate_groups, sentences_digest, stratified_split
 from policy_bert.labels import LabelScheme, load_scheme
 
 if TYPE_CHECKING:
     import datasets
 
+CORPUS, AUXILIARY = "corpus", "auxiliary"  # a row's origin
+
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LabelledTexts:
-    """Sentences and their class ids, int64 of shape (sentences,)."""
+class LabelledData:
+    """All that a run may learn from or be measured on.
 
-    texts: tuple[str, ...]
-    labels: NDArray[np.int64]
-
-    def subset(self, indices: NDArray[np.int64]) -> LabelledTexts:
-        """The sentences at these indices, in their order."""
-        return LabelledTexts(tuple(self.texts[index] for index in indices), self.labels[indices])
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The corpus with the near-duplicate group of each sentence, and the auxiliary sentences.
-
-    No auxiliary sentence is a near-duplicate of a corpus sentence, so none can carry a test label into training.
+    Attributes:
+        corpus: The labelled file as it was read, and its scheme.
+        rows: The corpus's sentences in the file's order, then the auxiliary ones. Columns: `text`; `label`, a
+            `ClassLabel` whose ids are in numeric order; `line` in the file; `group`, the near-duplicates' number;
+            `weight`, by which the row's loss counts; `origin`, `corpus` or `auxiliary`.
+        left_out: How many auxiliary sentences are near-duplicates of the corpus's and so no rows.
     """
 
     corpus: Corpus
-    sentences: LabelledTexts
-    groups: NDArray[np.int64]
-    auxiliary: LabelledTexts
+    rows: datasets.Dataset
+    left_out: int = 0
 
     @property
     def scheme(self) -> LabelScheme:
-        """The label scheme."""
+        """The classes."""
         return self.corpus.scheme
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class ids of the corpus's sentences."""
+        return np.array(self.rows["label"], dtype=np.int64)[: len(self.corpus.sentences)]
 
-def load_training_data(data: DataConfig, split: SplitConfig, extra: LabelledTexts | None = None) -> TrainingData:
-    """Read the corpus and the auxiliary files and find the near-duplicates among them.
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """The near-duplicate groups of the corpus's sentences."""
+        return np.array(self.rows["group"], dtype=np.int64)[: len(self.corpus.sentences)]
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """SHA-256 of what the rows hold, by origin: the classes' names and the corpus, and the auxiliary sentences."""
+        names = "\n".join([*self.scheme.names, sentences_digest(self.corpus)])
+        extra = self.rows[len(self.corpus.sentences) :]
+        lines = "".join(f"{label}\t{text}\n" for label, text in zip(extra["label"], extra["text"], strict=True))
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in ((CORPUS, names), (AUXILIARY, lines))}
+
+    def split(self, settings: SplitConfig) -> Split:
+        """The corpus's stratified parts.
+
+        Raises:
+            DataError: A class has too few groups of near-duplicates to be in every part.
+        """
+        validation, test = settings.validation_fraction, settings.test_fraction
+        fractions = (1.0 - validation - test, validation, test)
+        return stratified_split(self.labels, self.groups, fractions, settings.seed, names=self.scheme.names)
+
+    def parts(self, split: Split | None = None) -> datasets.DatasetDict:
+        """The rows as `train`, `validation` and `test`, those that are not empty; without a split, as `train` alone.
+
+        The auxiliary rows stand at the end of `train`.
+        """
+        import datasets
+
+        corpus, everything = len(self.corpus.sentences), np.arange(len(self.rows))
+        train = everything if split is None else np.concatenate([split.train, everything[corpus:]])
+        chosen = {"train": train}
+        if split is not None:
+            chosen |= {"validation": split.validation, "test": split.test}
+        return datasets.DatasetDict({name: self.rows.select(part) for name, part in chosen.items() if len(part)})
+
+
+def read_corpus(data: DataConfig, scheme: LabelScheme | None = None, path: str | Path | None = None) -> Corpus:
+    """The labelled file that a configuration names, or another that is read like it.
 
     Args:
-        data: What to read.
-        split: Its threshold says what a near-duplicate is.
-        extra: Auxiliary sentences beside those of the files.
+        data: The file and how it is read.
+        scheme: The classes; None for those that the configuration names.
+        path: The file in place of the configuration's.
 
     Raises:
         UserError: A file cannot be read or has bad rows.
     """
-    scheme = load_scheme(data.labels) if data.labels else None
-    logger.info("classes by %s", data.labels or "the labels of the corpus")
-    corpus = load_corpus(
-        data.corpus,
+    if scheme is None:
+        scheme = load_scheme(data.labels) if data.labels else None
+        logger.info("classes by %s", data.labels or "the labels of the corpus")
+    return load_corpus(
+        path or data.corpus,
         scheme,
         **data.reading(),
     )
-    sentences = _labelled_texts(corpus)
-    parts = [_labelled_texts(load_corpus(path, corpus.scheme)) for path in data.auxiliary]
-    parts += [extra] if extra else []
-    auxiliary = LabelledTexts(
-        tuple(text for part in parts for text in part.texts),
-        np.concatenate([part.labels for part in parts]) if parts else np.empty(0, dtype=np.int64),
-    )
-    threshold = split.near_duplicate_threshold
-    together = near_duplicate_groups([*sentences.texts, *auxiliary.texts], threshold)
-    own, others = together[: len(sentences.texts)], together[len(sentences.texts) :]
-    apart = np.flatnonzero(~np.isin(others, own))
-    if len(apart) < len(others):
-        logger.info("%d auxiliary sentences left out as near-duplicates of the corpus", len(others) - len(apart))
-    groups = near_duplicate_groups(sentences.texts, threshold)
-    return TrainingData(corpus, sentences, groups, auxiliary.subset(apart))
 
 
-def _labelled_texts(corpus: Corpus) -> LabelledTexts:
-    return LabelledTexts(
-        tuple(sentence.text for sentence in corpus.sentences),
-        np.array([sentence.label for sentence in corpus.sentences], dtype=np.int64),
-    )
+def load_data(
+    data: DataConfig,
+    near_duplicate_threshold: float,
+    auxiliary_weight: float = 1.0,
+    extra: Mapping[str, int] | None = None,
+    corpus: Corpus | None = None,
+) -> LabelledData:
+    """Read the corpus and the auxiliary files and find the near-duplicates among them.
 
+    No auxiliary row is a near-duplicate of a corpus sentence, so none can carry a test label into training.
 
-def load_dataset_dict(corpus: Corpus, split: Split | None = None) -> datasets.DatasetDict:
-    """The corpus as a `datasets.DatasetDict` with `text` and a `ClassLabel` named `label`, ids in numeric order.
+    Args:
+        data: What to read.
+        near_duplicate_threshold: The cosine above which sentences are near-duplicates.
+        auxiliary_weight: The weight of an auxiliary row; a corpus row has 1.
+        extra: Class ids of auxiliary sentences beside those of the files.
+        corpus: The corpus where it has been read already.
 
-    Its parts are `train`, `validation` and `test` (those that are not empty), or `train` alone without a split.
+    Raises:
+        UserError: A file cannot be read or has bad rows.
     """
     import datasets
 
-    columns = {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=list(corpus.scheme.names))}
-    features = datasets.Features(columns)
-    parts: dict[str, Iterable[int]] = {"train": range(len(corpus.sentences))}
-    if split is not None:
-        parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    tables = {}
-    for name, indices in parts.items():
-        chosen = [corpus.sentences[index] for index in indices]
-        if chosen:
-            content = {"text": [sentence.text for sentence in chosen], "label": [sentence.label for sentence in chosen]}
-            tables[name] = datasets.Dataset.from_dict(content, features=features)
-    return datasets.DatasetDict(tables)
+    corpus = corpus or read_corpus(data)
+    own = corpus.sentences
+    found = [load_corpus(path, corpus.scheme).sentences for path in data.auxiliary]
+    auxiliary = [(sentence.text, sentence.label, sentence.line) for part in found for sentence in part]
+    auxiliary += [(text, label, 0) for text, label in (extra or {}).items()]
+    groups = near_duplicate_groups([sentence.text for sentence in own], near_duplicate_threshold)
+    texts = [*(sentence.text for sentence in own), *(text for text, _, _ in auxiliary)]
+    together = near_duplicate_groups(texts, near_duplicate_threshold)
+    others = together[len(own) :]
+    apart = np.flatnonzero(~np.isin(others, together[: len(own)]))
+    kept = [auxiliary[place] for place in apart]
+    columns = {
+        "text": [*(sentence.text for sentence in own), *(text for text, _, _ in kept)],
+        "label": [*(sentence.label for sentence in own), *(label for _, label, _ in kept)],
+        "line": [*(sentence.line for sentence in own), *(line for _, _, line in kept)],
+        "group": np.concatenate([groups, len(own) + others[apart]]),
+        "weight": np.repeat([1.0, auxiliary_weight], [len(own), len(kept)]),
+        "origin": [CORPUS] * len(own) + [AUXILIARY] * len(kept),
+    }
+    features = {
+        "text": datasets.Value("string"),
+        "label": datasets.ClassLabel(names=list(corpus.scheme.names)),
+        "line": datasets.Value("int64"),
+        "group": datasets.Value("int64"),
+        "weight": datasets.Value("float32"),
+        "origin": datasets.Value("string"),
+    }
+    rows = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    return LabelledData(corpus, rows, left_out=len(others) - len(apart))

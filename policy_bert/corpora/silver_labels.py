@@ -11,9 +11,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
-from policy_bert.corpora.dataset import LabelledTexts
 from policy_bert.corpora.running_text import iterate_documents
 from policy_bert.errors import DataError
 from policy_bert.text import comparison_key
@@ -68,8 +65,8 @@ def read_silver_labels(path: str | Path, classes: int) -> dict[str, int]:
     return labels
 
 
-def find_sentences(files: Iterable[str | Path], labels: Mapping[str, int]) -> LabelledTexts:
-    """The labelled sentences that the text files hold, each once, in the order of their digests.
+def find_sentences(files: Iterable[str | Path], labels: Mapping[str, int]) -> dict[str, int]:
+    """Class ids by sentence of those that the text files hold, in the order of their digests.
 
     Args:
         files: As `running_text.open_text` reads them.
@@ -79,20 +76,11 @@ def find_sentences(files: Iterable[str | Path], labels: Mapping[str, int]) -> La
         DataError: A file cannot be read, or none of the sentences occurs.
     """
     found: dict[str, str] = {}
-    for piece in _pieces(files):
-        digest = sentence_digest(piece)
-        if digest in labels:
-            found.setdefault(digest, piece)
+    for line in (line for file in files for document in iterate_documents(file) for line in document):
+        for piece in clauses(line):
+            digest = sentence_digest(piece)
+            if digest in labels:
+                found.setdefault(digest, piece)
     if not found:
         raise DataError("none of the sentences with silver labels occurs in the text; name the right files with --text")
-    digests = sorted(found)
-    return LabelledTexts(
-        tuple(found[digest] for digest in digests), np.array([labels[digest] for digest in digests], dtype=np.int64)
-    )
-
-
-def _pieces(files: Iterable[str | Path]) -> Iterator[str]:
-    for file in files:
-        for document in iterate_documents(file):
-            for line in document:
-                yield from clauses(line)
+    return {found[digest]: labels[digest] for digest in sorted(found)}

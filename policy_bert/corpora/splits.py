@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from policy_bert.corpora.near_duplicates import near_duplicate_groups
 from policy_bert.corpora.settings import SplitConfig
 from policy_bert.errors import DataError
+from policy_bert.files import write_text
 
 if TYPE_CHECKING:
     from policy_bert.corpora.reading import Corpus
@@ -24,6 +25,7 @@ __all__ = [
     "Split",
     "near_duplicate_groups",
     "read_split",
+    "sentences_digest",
     "stratified_folds",
     "stratified_split",
     "write_split",
@@ -99,7 +101,7 @@ def write_split(split: Split, path: str | Path, corpus: Corpus, settings: SplitC
     """
     record = {
         "corpus_sha256": corpus.sha256,
-        "sentences_sha256": _sentences_digest(corpus),
+        "sentences_sha256": sentences_digest(corpus),
         "sentences": len(corpus.sentences),
         "seed": settings.seed,
         "near_duplicate_threshold": settings.near_duplicate_threshold,
@@ -109,7 +111,7 @@ def write_split(split: Split, path: str | Path, corpus: Corpus, settings: SplitC
     }
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in record.items()]
     try:
-        Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        write_text(Path(path), "{\n" + ",\n".join(lines) + "\n}\n")
     except OSError as error:
         raise DataError(f"{path}: cannot write the split: {error.strerror}") from error
 
@@ -134,7 +136,7 @@ def read_split(path: str | Path, corpus: Corpus) -> Split:
             f"{path}: the split was made from a corpus with SHA-256 {digests[0][:12]}…, found {corpus.sha256[:12]}…; "
             "the corpus has changed: restore it or train again"
         )
-    if digests[1] != _sentences_digest(corpus):
+    if digests[1] != sentences_digest(corpus):
         raise DataError(
             f"{path}: the corpus is read differently from when it was split (label scheme, columns, encoding or "
             "contradictions); use the settings of that run or train again"
@@ -152,7 +154,8 @@ def _indices(values: Any) -> NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
 
-def _sentences_digest(corpus: Corpus) -> str:
+def sentences_digest(corpus: Corpus) -> str:
+    """SHA-256, in hexadecimal, of the sentences and their class ids in their order."""
     digest = hashlib.sha256()
     for sentence in corpus.sentences:
         digest.update(f"{sentence.label}\t{sentence.text}\n".encode())

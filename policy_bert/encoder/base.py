@@ -18,6 +18,7 @@ from policy_bert.encoder.head import make_linear, standard_copy
 from policy_bert.encoder.settings import ModelConfig
 from policy_bert.encoder.vocabulary import build_tokenizer
 from policy_bert.errors import CheckpointError
+from policy_bert.files import write_text
 from policy_bert.labels import LabelScheme
 
 SCRATCH = "scratch"
@@ -161,13 +162,15 @@ def save_in_half(model: PreTrainedModel, folder: Path) -> None:
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     settings.pop("torch_dtype", None)
     settings["dtype"] = "float32"
-    text = json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-    (folder / "config.json").write_text(text, encoding="utf-8")
+    write_text(folder / "config.json", json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
 
 
 def quiet_transformers() -> None:
-    """Keep transformers' advice (new weights in the head, and the like) out of the log unless asked for."""
+    """Keep transformers' advice (new weights in the head, and the like) and all bars but ours out of the log."""
+    import datasets
     from transformers.utils import logging as transformers_logging
+
+    datasets.disable_progress_bars()
 
     if "TRANSFORMERS_VERBOSITY" not in os.environ:
         transformers_logging.set_verbosity_error()

@@ -1,14 +1,14 @@
 """Baselines on character n-grams behind one interface, and as evidence beside the encoder.
 
-`make_baseline("tfidf_logistic", classes=14).fit(texts, labels).predict_scores(texts)`: all take the text as
-`policy_bert.text.clean` leaves it, none knows words.
+`fit_system("tfidf_logistic+auxiliary", train).predict_scores(texts)`: all take the text as `policy_bert.text.clean`
+leaves it, none knows words.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
+from policy_bert.corpora.dataset import AUXILIARY, CORPUS
+from policy_bert.scoring.classifier import softmax
 from policy_bert.text import clean
+
+if TYPE_CHECKING:
+    import datasets
 
 
 class Baseline(Protocol):
@@ -93,8 +98,7 @@ class NgramBaseline:
         margins = np.asarray(self.pipeline.decision_function(cleaned), dtype=np.float64)
         if margins.ndim == 1:  # two classes: one margin, towards the second
             margins = np.stack([-margins, margins], axis=1)
-        exponentials = np.exp(margins - margins.max(axis=1, keepdims=True))
-        scores[:, self.pipeline.classes_] = exponentials / exponentials.sum(axis=1, keepdims=True)
+        scores[:, self.pipeline.classes_] = softmax(margins)
         return scores
 
 
@@ -138,17 +142,27 @@ BASELINES: dict[str, Callable[[int, int], Baseline]] = {
     "tfidf_logistic": tfidf_logistic,
     "hashed_ngrams": hashed_ngrams,
 }
+WITH_AUXILIARY = "+auxiliary"  # ends the name of a baseline that is given the auxiliary sentences as well
 
 
-def make_baseline(name: str, classes: int, seed: int = 0) -> Baseline:
-    """A baseline that is not fitted yet.
+def systems_beside(names: Iterable[str], train: datasets.Dataset) -> list[str]:
+    """The baselines of these names, and after each its twin that gets the auxiliary sentences, where there are any."""
+    twins = [WITH_AUXILIARY] if AUXILIARY in train["origin"] else []
+    return [name + suffix for name in names for suffix in ["", *(twins if name != "majority" else [])]]
+
+
+def fit_system(system: str, train: datasets.Dataset, seed: int = 0) -> Baseline:
+    """The baseline of a name that `systems_beside` gives, fitted.
 
     Args:
-        name: One of `BASELINES`.
-        classes: How many classes the label scheme has.
+        system: One of `BASELINES`, with or without the ending `WITH_AUXILIARY`.
+        train: A part of `LabelledData`; its auxiliary rows are left out for a system without the ending.
         seed: Of whatever is random in it; the same seed gives the same scores.
 
     Raises:
         KeyError: No baseline of that name.
     """
-    return BASELINES[name](classes, seed)
+    wanted = (CORPUS, AUXILIARY) if system.endswith(WITH_AUXILIARY) else (CORPUS,)
+    rows = train.select(np.flatnonzero(np.isin(train["origin"], wanted)))
+    baseline = BASELINES[system.removesuffix(WITH_AUXILIARY)](len(train.features["label"].names), seed)
+    return baseline.fit(list(rows["text"]), np.array(rows["label"]))

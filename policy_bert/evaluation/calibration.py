@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from policy_bert.scoring.classifier import softmax
+
 CENTRES = (-3.0, -1.5, 0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.0, 0.0)  # of the steps, in centred logits
 WIDTHS = (1.1,) * 9 + (16.0,)  # the last is nearly a straight line, which no logit leaves
 LIKELIHOOD_SHARE = 0.2  # of the loss; without it the scores of the classes not predicted go astray (docs/log.md)
@@ -41,7 +43,7 @@ def fit_calibration(
 
     def loss(log_slopes: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         slopes = np.exp(log_slopes)
-        calibrated = np.clip(_softmax(steps @ slopes), _SMALLEST, 1 - _SMALLEST)
+        calibrated = np.clip(softmax(steps @ slopes), _SMALLEST, 1 - _SMALLEST)
         top = calibrated.argmax(axis=1)
         confidence, correct = calibrated[rows, top], top == true
         by_top = np.where(correct, -1.0, confidence / (1.0 - confidence))  # the forecast's gradient by the top logit
@@ -67,7 +69,7 @@ def fit_calibration(
 
 def calibrate(scores: ArrayLike, slopes: ArrayLike) -> NDArray[np.float64]:
     """Scores of shape (rows, classes) after the function with these slopes has been applied to their centred logits."""
-    return _softmax(_steps(scores) @ np.asarray(slopes, dtype=np.float64))
+    return softmax(_steps(scores) @ np.asarray(slopes, dtype=np.float64))
 
 
 def _straight() -> NDArray[np.float64]:
@@ -81,8 +83,3 @@ def _steps(scores: ArrayLike) -> NDArray[np.float64]:
     logits = np.log(np.maximum(np.asarray(scores, dtype=np.float64), _SMALLEST))
     logits = logits - logits.mean(axis=1, keepdims=True)  # the same whatever constant a softmax has taken away
     return np.asarray(WIDTHS) * np.tanh((logits[..., None] - np.asarray(CENTRES)) / np.asarray(WIDTHS))
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))

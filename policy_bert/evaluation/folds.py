@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.corpora.dataset import TrainingData
-from policy_bert.corpora.splits import stratified_folds, stratified_split
+from policy_bert.corpora.dataset import LabelledData
+from policy_bert.corpora.splits import Split, stratified_folds, stratified_split
 from policy_bert.errors import UserError
+from policy_bert.files import written_whole
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,7 @@ class Fold:
 
     repeat: int
     number: int
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
+    split: Split
 
     @property
     def name(self) -> str:
@@ -29,17 +29,34 @@ class Fold:
         return f"repeat{self.repeat}-fold{self.number}"
 
 
-def plan_folds(data: TrainingData, folds: int, repeats: int, share: float, seed: int) -> Iterator[Fold]:
-    """Every fold of every repeat; `share` keeps that part of the training sentences, stratified and grouped."""
-    labels, everything = data.sentences.labels, np.arange(len(data.sentences.labels))
+def plan_folds(
+    data: LabelledData, folds: int, repeats: int, share: float, seed: int, validates: bool = False
+) -> Iterator[Fold]:
+    """Every fold of every repeat.
+
+    Args:
+        data: What is cut into folds.
+        folds: Parts in a repeat.
+        repeats: How many times the corpus is cut.
+        share: Keeps that part of the training sentences, stratified and grouped.
+        seed: Of the first repeat; each further one adds 1.
+        validates: Whether a tenth of the training sentences is kept for early stopping.
+    """
+    labels, groups = data.labels, data.groups
+
+    def part(rows: NDArray[np.int64], kept: float, repeat: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        found = stratified_split(labels[rows], groups[rows], (kept, 1.0 - kept, 0.0), repeat)
+        return rows[found.train], rows[found.validation]
+
     for repeat in range(repeats):
-        tests = stratified_folds(labels, data.groups, folds, seed + repeat, names=data.scheme.names)
+        tests = stratified_folds(labels, groups, folds, seed + repeat, names=data.scheme.names)
         for number, test in enumerate(tests):
-            train = np.setdiff1d(everything, test)
+            train, validation = np.setdiff1d(np.arange(len(labels)), test), np.empty(0, dtype=np.int64)
             if share < 1.0:
-                part = stratified_split(labels[train], data.groups[train], (share, 1.0 - share, 0.0), seed + repeat)
-                train = train[part.train]
-            yield Fold(repeat, number, train, test)
+                train, _ = part(train, share, seed + repeat)
+            if validates:
+                train, validation = part(train, 0.9, repeat)
+            yield Fold(repeat, number, Split(train, validation, test))
 
 
 def score_file(system: str, fold: Fold, output: Path) -> Path:
@@ -51,19 +68,20 @@ def save_scores(scores: NDArray[np.floating], system: str, fold: Fold, output: P
     """Write scores of shape (test sentences, classes); the file appears complete or not at all."""
     path = score_file(system, fold, output)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as stream:
+    with written_whole(path) as partial, partial.open("wb") as stream:
         np.save(stream, scores.astype(np.float32), allow_pickle=False)
-    unfinished.replace(path)
 
 
 def load_scores(system: Path, fold: Fold) -> NDArray[np.float32]:
     """A fold's scores from a system's folder, float32 (test sentences, classes).
 
     Raises:
-        UserError: The fold has not been scored.
+        UserError: The fold has not been scored, or was scored on other sentences.
     """
     file = system / f"{fold.name}.npy"
     if not file.is_file():
         raise UserError(f"{system.name} has no scores for {fold.name}; run with the same --repeats, or drop {system}")
-    return np.load(file, allow_pickle=False)
+    scores = np.load(file, allow_pickle=False)
+    if len(scores) != len(fold.split.test):
+        raise UserError(f"{file}: expected {len(fold.split.test)} test sentences, found {len(scores)}; drop {system}")
+    return scores

@@ -1,4 +1,4 @@
-"""How sure a measurement is: intervals, tests of differences, calibration error.
+"""How sure a measurement is: intervals and tests of differences.
 
 Numpy only, but for the t distribution, which scipy gives when it is asked for.
 """
@@ -37,28 +37,13 @@ class Difference:
     p_value: float
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """What is kept when the least confident rows are put aside.
-
-    Attributes:
-        coverage: The share of the rows kept.
-        accuracy: Their accuracy.
-        threshold: The lowest confidence among them.
-    """
-
-    coverage: float
-    accuracy: float
-    threshold: float
-
-
 def bootstrap_interval(
     statistic: Statistic, *arrays: ArrayLike, samples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> Interval:
     """The statistic with its percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13).
 
     Args:
-        statistic: A function of the arrays, such as `measures.macro_f1` of labels and predictions.
+        statistic: A function of the arrays, such as `metrics.macro_f1` of labels and predictions.
         arrays: Arrays of one length; rows are drawn with replacement, the same ones from each.
         samples: How often rows are drawn.
         level: The interval's level.
@@ -111,22 +96,23 @@ def paired_bootstrap(
     return Difference(float(difference(*values)), float(low), float(high), p_value)
 
 
-def corrected_resampled_interval(values: ArrayLike, test_fraction: float, level: float = 0.95) -> Interval:
+def corrected_resampled_interval(values: ArrayLike, test_to_train: float, level: float = 0.95) -> Interval:
     """The mean over (repeated) folds with an interval that knows that their training parts overlap.
 
     Args:
         values: One figure a fold, at least two.
-        test_fraction: The share of the rows that a fold tests on: 0.2 for five folds.
+        test_to_train: Rows that a fold tests on by rows that it trains on: 0.25 for five folds, more where folds train
+            on a share of what they could.
         level: The interval's level.
 
     Raises:
-        ValueError: Fewer than two values, or a fraction outside 0 to 1.
+        ValueError: Fewer than two values, or a ratio that is not above 0.
     """
-    mean, error, half = _corrected(values, test_fraction, level)
+    mean, error, half = _corrected(values, test_to_train, level)
     return Interval(mean, mean - half * error, mean + half * error)
 
 
-def corrected_resampled_t_test(differences: ArrayLike, test_fraction: float, level: float = 0.95) -> Difference:
+def corrected_resampled_t_test(differences: ArrayLike, test_to_train: float, level: float = 0.95) -> Difference:
     """The mean difference of two systems over (repeated) folds, by the corrected resampled t-test.
 
     Folds share training rows, so the plain t-test finds differences that are not there; the variance is multiplied
@@ -134,15 +120,15 @@ def corrected_resampled_t_test(differences: ArrayLike, test_fraction: float, lev
 
     Args:
         differences: One system's figure less the other's, fold by fold, at least two.
-        test_fraction: The share of the rows that a fold tests on: 0.2 for five folds.
+        test_to_train: As for `corrected_resampled_interval`.
         level: The interval's level.
 
     Raises:
-        ValueError: Fewer than two differences, or a fraction outside 0 to 1.
+        ValueError: Fewer than two differences, or a ratio that is not above 0.
     """
     from scipy import stats
 
-    mean, error, half = _corrected(differences, test_fraction, level)
+    mean, error, half = _corrected(differences, test_to_train, level)
     if error == 0.0:
         p_value = 1.0 if mean == 0.0 else 0.0
     else:
@@ -150,55 +136,42 @@ def corrected_resampled_t_test(differences: ArrayLike, test_fraction: float, lev
     return Difference(mean, mean - half * error, mean + half * error, p_value)
 
 
-def _corrected(values: ArrayLike, test_fraction: float, level: float) -> tuple[float, float, float]:
+def _corrected(values: ArrayLike, test_to_train: float, level: float) -> tuple[float, float, float]:
     """The mean, its corrected standard error and the t quantile."""
     from scipy import stats
 
     table = np.asarray(values, dtype=np.float64)
-    if table.ndim != 1 or len(table) < 2 or not 0.0 < test_fraction < 1.0:
+    if table.ndim != 1 or len(table) < 2 or not test_to_train > 0.0:
         raise ValueError(
-            f"expected at least two values and a fraction between 0 and 1, found shape {table.shape}, {test_fraction}"
+            f"expected at least two values and a ratio above 0, found shape {table.shape}, {test_to_train}"
         )
-    error = sqrt((1 / len(table) + test_fraction / (1 - test_fraction)) * float(table.var(ddof=1)))
+    error = sqrt((1 / len(table) + test_to_train) * float(table.var(ddof=1)))
     return float(table.mean()), error, float(stats.t.ppf((1 + level) / 2, df=len(table) - 1))
 
 
-def expected_calibration_error(confidences: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
-    """The mean distance of confidence from accuracy over bins of equal mass (Nguyen & O'Connor 2015).
+def jackknife_interval(value: float, left_out: ArrayLike, level: float = 0.95) -> Interval:
+    """A figure of whole repeats of a cross-validation, with an interval from leaving out one fold after the other.
+
+    The folds of a repeat test different sentences, so they are what is independent; repeats test the same sentences
+    again, so they add degrees of freedom and take away no variance (jackknife: Efron & Tibshirani 1993, chapter 11).
 
     Args:
-        confidences: The probability of the predicted class, shape (rows,).
-        correct: Whether that class was right, shape (rows,).
-        bins: Rows are sorted by confidence and cut into so many bins of (nearly) one size.
+        value: The figure: its mean over the repeats.
+        left_out: The figure of each repeat without each of its folds, shape (repeats, folds), at least two folds.
+        level: The interval's level.
 
-    Returns:
-        0 (calibrated) to 1; each bin counts by its share of the rows.
+    Raises:
+        ValueError: There are fewer than two folds.
     """
-    confidence, right = _sorted(confidences, correct)
-    pieces = zip(np.array_split(confidence, bins), np.array_split(right, bins), strict=True)
-    return float(sum(abs(c.mean() - r.mean()) * len(c) for c, r in pieces if len(c)) / len(confidence))
+    from scipy import stats
 
-
-def coverage_accuracy(confidences: ArrayLike, correct: ArrayLike, coverage: float) -> Coverage:
-    """The accuracy on the most confident share of the rows (El-Yaniv & Wiener 2010).
-
-    Args:
-        confidences: The probability of the predicted class, shape (rows,).
-        correct: Whether that class was right, shape (rows,).
-        coverage: The share to keep, above 0 and at most 1; at least one row is kept. Of equal confidences the
-            earlier rows are put aside first, so the share is exact.
-    """
-    confidence, right = _sorted(confidences, correct)
-    kept = max(1, round(coverage * len(confidence)))
-    return Coverage(kept / len(confidence), float(right[-kept:].mean()), float(confidence[-kept]))
-
-
-def _sorted(confidences: ArrayLike, correct: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    confidence, right = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
-    if confidence.shape != right.shape or not confidence.size:
-        raise ValueError(f"expected two vectors of one length, found shapes {confidence.shape} and {right.shape}")
-    order = np.argsort(confidence, kind="stable")
-    return confidence[order], right[order]
+    table = np.asarray(left_out, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise ValueError(f"expected a row of at least two folds a repeat, found shape {table.shape}")
+    repeats, folds = table.shape
+    error = sqrt((folds - 1) * float(table.var(axis=1).mean()))
+    half = error * float(stats.t.ppf((1 + level) / 2, df=repeats * (folds - 1)))
+    return Interval(value, value - half, value + half)
 
 
 def _draws(values: list[NDArray[np.generic]], samples: int, seed: int) -> NDArray[np.int64]:

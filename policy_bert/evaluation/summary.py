@@ -7,26 +7,28 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy_bert.evaluation.calibration import calibrate, fit_calibration
+from policy_bert.evaluation.folds import Fold
 from policy_bert.evaluation.intervals import (
     Difference,
     Interval,
     corrected_resampled_interval,
     corrected_resampled_t_test,
-    coverage_accuracy,
-    expected_calibration_error,
+    jackknife_interval,
     paired_bootstrap,
 )
-from policy_bert.evaluation.measures import accuracy, class_report, confusion_matrix, log_loss, macro_f1, top_k_accuracy
+from policy_bert.evaluation.metrics import FIGURES, calibration_error, class_report, confusion_matrix, macro_f1, measure
+from policy_bert.files import write_text
 from policy_bert.labels import LabelScheme
 
 SUMMARY_FILE = "summary.json"
-KEPT_SHARE = 0.6  # the coverage at which selective accuracy is told
-FIGURES = ("accuracy", "macro_f1", "top_3_accuracy", "log_loss", "calibration_error", "accuracy_at_60_percent")
+Labels: TypeAlias = NDArray[np.int64]
+Scores: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,28 @@ class FoldScores:
     Attributes:
         system: Its name.
         scores: Probabilities, one array a fold, each of shape (test sentences, classes).
-        tests: Indices of those sentences in the corpus, one array a fold.
+        folds: The folds, those of one repeat after those of the other.
     """
 
     system: str
     scores: Sequence[NDArray[np.float32]]
-    tests: Sequence[NDArray[np.int64]]
+    folds: Sequence[Fold]
+
+    def repeats(self) -> list[list[int]]:
+        """Places of the folds, by repeat."""
+        numbers = range(len(self.folds))
+        return [
+            [place for place in numbers if self.folds[place].repeat == repeat]
+            for repeat in sorted({fold.repeat for fold in self.folds})
+        ]
+
+    def pooled(self, labels: NDArray[np.int64], places: Sequence[int] | None = None) -> tuple[Labels, Scores]:
+        """True classes and scores of the test sentences of these folds, None for all, one after the other."""
+        chosen = range(len(self.folds)) if places is None else places
+        return (
+            labels[np.concatenate([self.folds[place].split.test for place in chosen])],
+            np.concatenate([self.scores[place] for place in chosen]),
+        )
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,8 @@ class SystemSummary:
 
     Attributes:
         system: Its name.
-        figures: By the names in `FIGURES`.
+        figures: By the names in `metrics.FIGURES`. The intervals are those of the corrected resampled t-test; the
+            calibration error is that of whole repeats, and its interval a jackknife over their folds.
         calibration: The slopes of `policy_bert.evaluation.calibration`, fitted on all out-of-fold scores.
         pooled_calibration_error: Over the calibrated scores of all repeats together: as many times the rows in a bin,
             so less of it is the noise of counting than in the figure of a repeat.
@@ -69,11 +88,7 @@ class SystemSummary:
 
 
 def summarise(
-    systems: Sequence[FoldScores],
-    labels: NDArray[np.int64],
-    scheme: LabelScheme,
-    test_fraction: float,
-    main: str,
+    systems: Sequence[FoldScores], labels: NDArray[np.int64], scheme: LabelScheme, main: str
 ) -> list[SystemSummary]:
     """One summary a system, the main one first.
 
@@ -85,144 +100,106 @@ def summarise(
         systems: All on the same folds.
         labels: The corpus's class ids.
         scheme: The classes.
-        test_fraction: The share of the corpus in a fold.
         main: The system that the others are compared with.
     """
     ordered = sorted(systems, key=lambda system: system.system != main)
-    fitted = {system.system: _calibration(system, labels) for system in ordered}
-    ordered = [_calibrated(system, labels) for system in ordered]
-    per_fold = {system.system: _figures_by_fold(system, labels, len(scheme)) for system in ordered}
-    summaries = []
-    for system in ordered:
-        figures = {
-            name: corrected_resampled_interval([fold[name] for fold in per_fold[system.system]], test_fraction)
-            for name in FIGURES
-        }
-        tested = system.system != main
-        differences = [
-            ours["macro_f1"] - theirs["macro_f1"]
-            for ours, theirs in zip(per_fold[main], per_fold[system.system], strict=True)
-        ]
-        summaries.append(
-            SystemSummary(
-                system.system,
-                figures,
-                fitted[system.system],
-                _calibration_error(system.scores, system.tests, labels),
-                corrected_resampled_t_test(differences, test_fraction) if tested else None,
-                _bootstrap(ordered[0], system, labels, len(scheme)) if tested else None,
-                _f1_by_class(system, labels, scheme),
-            )
-        )
-    return summaries
+    folds = [fold.split for fold in ordered[0].folds]
+    ratio = sum(len(fold.test) for fold in folds) / sum(len(fold.train) + len(fold.validation) for fold in folds)
+    first = _calibrated(ordered[0], labels)
+    main_by_fold = _by_fold(first, labels)
+    return [
+        _summarise(system, _calibrated(system, labels), first, main_by_fold, labels, scheme, ratio)
+        for system in ordered
+    ]
 
 
-def _calibration(system: FoldScores, labels: NDArray[np.int64]) -> list[float]:
-    slopes = fit_calibration(np.concatenate(system.scores), labels[np.concatenate(system.tests)])
-    return [round(float(slope), 4) for slope in slopes]
+def _summarise(
+    raw: FoldScores,
+    system: FoldScores,
+    main: FoldScores,
+    main_by_fold: Sequence[dict[str, float]],
+    labels: Labels,
+    scheme: LabelScheme,
+    ratio: float,
+) -> SystemSummary:
+    by_fold = _by_fold(system, labels)
+    figures = {name: corrected_resampled_interval([fold[name] for fold in by_fold], ratio) for name in FIGURES}
+    figures["calibration_error"] = _calibration_error(system, labels)
+    differences = [ours["macro_f1"] - theirs["macro_f1"] for ours, theirs in zip(main_by_fold, by_fold, strict=True)]
+    tested = system.system != main.system
+    true, scores = system.pooled(labels)
+    f1 = class_report(confusion_matrix(true, scores.argmax(axis=1), len(scheme))).f1
+    return SystemSummary(
+        system.system,
+        figures,
+        [round(float(slope), 4) for slope in fit_calibration(raw.pooled(labels)[1], true)],
+        calibration_error(true, scores),
+        corrected_resampled_t_test(differences, ratio) if tested else None,
+        _bootstrap(main, system, labels, len(scheme)) if tested else None,
+        {name: float(value) for name, value in zip(scheme.names, f1, strict=True)},
+    )
 
 
-def _repeats(system: FoldScores, sentences: int) -> list[list[int]]:
-    """Fold numbers by repeat: a repeat ends when its folds have covered the corpus."""
-    repeats: list[list[int]] = [[]]
-    covered = 0
-    for number, test in enumerate(system.tests):
-        if covered == sentences:
-            repeats.append([])
-            covered = 0
-        repeats[-1].append(number)
-        covered += len(test)
-    return repeats
+def _by_fold(system: FoldScores, labels: Labels) -> list[dict[str, float]]:
+    return [measure(*system.pooled(labels, [place])) for place in range(len(system.folds))]
 
 
-def _figures_by_fold(system: FoldScores, labels: NDArray[np.int64], classes: int) -> list[dict[str, float]]:
-    pairs = zip(system.scores, system.tests, strict=True)
-    results = [_figures(scores, labels[test], classes) for scores, test in pairs]
-    for repeat in _repeats(system, len(labels)):
-        # Over a whole repeat: in a fold of some 300 sentences, 15 bins of 20 measure mostly noise.
-        parts = [system.scores[number] for number in repeat]
-        error = _calibration_error(parts, [system.tests[number] for number in repeat], labels)
-        for number in repeat:
-            results[number]["calibration_error"] = error
-    return results
+def _calibration_error(system: FoldScores, labels: Labels) -> Interval:
+    """Over whole repeats: in a fold of some 300 sentences, 15 bins of 20 measure mostly noise."""
+    repeats = system.repeats()
+    value = float(np.mean([calibration_error(*system.pooled(labels, repeat)) for repeat in repeats]))
+    left_out = [
+        [calibration_error(*system.pooled(labels, [other for other in repeat if other != place])) for place in repeat]
+        for repeat in repeats
+    ]
+    interval = jackknife_interval(value, left_out)
+    return dataclasses.replace(interval, low=max(0.0, interval.low))
 
 
-def _calibration_error(
-    scores: Sequence[NDArray[np.float32]], tests: Sequence[NDArray[np.int64]], labels: NDArray[np.int64]
-) -> float:
-    table, true = np.concatenate(scores), labels[np.concatenate(tests)]
-    return expected_calibration_error(table.max(axis=1), table.argmax(axis=1) == true)
-
-
-def _calibrated(system: FoldScores, labels: NDArray[np.int64]) -> FoldScores:
+def _calibrated(system: FoldScores, labels: Labels) -> FoldScores:
     """Each fold's scores, calibrated by what the other folds of its repeat say."""
     calibrated = []
-    for repeat in _repeats(system, len(labels)):
-        for number in repeat:
-            others = [other for other in repeat if other != number]
-            true = labels[np.concatenate([system.tests[other] for other in others])]
-            slopes = fit_calibration(np.concatenate([system.scores[other] for other in others]), true)
-            calibrated.append(calibrate(system.scores[number], slopes).astype(np.float32))
-    return FoldScores(system.system, calibrated, system.tests)
+    for repeat in system.repeats():
+        for place in repeat:
+            true, scores = system.pooled(labels, [other for other in repeat if other != place])
+            calibrated.append(calibrate(system.scores[place], fit_calibration(scores, true)).astype(np.float32))
+    return FoldScores(system.system, calibrated, system.folds)
 
 
-def _figures(scores: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> dict[str, float]:
-    predictions, confidences = scores.argmax(axis=1), scores.max(axis=1)
-    correct = predictions == labels
-    return {
-        "accuracy": accuracy(labels, predictions),
-        "macro_f1": macro_f1(labels, predictions, classes),
-        "top_3_accuracy": top_k_accuracy(labels, scores, 3),
-        "log_loss": log_loss(labels, scores),
-        "accuracy_at_60_percent": coverage_accuracy(confidences, correct, KEPT_SHARE).accuracy,
-    }
-
-
-def _bootstrap(main: FoldScores, other: FoldScores, labels: NDArray[np.int64], classes: int) -> Difference:
-    first = _repeats(main, len(labels))[0]
-    rows = np.concatenate([main.tests[number] for number in first])
-    predictions = [
-        np.concatenate([system.scores[number] for number in first]).argmax(axis=1) for system in (main, other)
-    ]
-    return paired_bootstrap(lambda true, predicted: macro_f1(true, predicted, classes), labels[rows], *predictions)
-
-
-def _f1_by_class(system: FoldScores, labels: NDArray[np.int64], scheme: LabelScheme) -> dict[str, float]:
-    true = labels[np.concatenate(system.tests)]
-    predicted = np.concatenate(system.scores).argmax(axis=1)
-    f1 = class_report(confusion_matrix(true, predicted, len(scheme))).f1
-    return {name: float(value) for name, value in zip(scheme.names, f1, strict=True)}
+def _bootstrap(main: FoldScores, other: FoldScores, labels: Labels, classes: int) -> Difference:
+    first = main.repeats()[0]
+    (true, ours), (_, theirs) = main.pooled(labels, first), other.pooled(labels, first)
+    return paired_bootstrap(
+        lambda rows, predicted: macro_f1(rows, predicted, classes), true, ours.argmax(axis=1), theirs.argmax(axis=1)
+    )
 
 
 def write_summary(summaries: Sequence[SystemSummary], folder: Path) -> Path:
     """Write `summary.json` and the same as a Markdown table, `summary.md`; the former's path."""
     path = folder / SUMMARY_FILE
     content = json.dumps([dataclasses.asdict(summary) for summary in summaries], ensure_ascii=False, indent=2)
-    path.write_text(content + "\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(markdown_table(summaries), encoding="utf-8")
+    write_text(path, content + "\n")
+    write_text(path.with_suffix(".md"), markdown_table(summaries))
     return path
 
 
 def markdown_table(summaries: Sequence[SystemSummary]) -> str:
     """The systems' figures, a row each: mean and 95 % interval, and the main system's lead in macro-F1 with its p."""
-    header = [
-        "system",
-        "macro-F1",
-        "accuracy",
-        "top-3",
-        "log loss",
-        "calibration error",
-        "accuracy at 60 %",
-        "lead (p)",
-    ]
-    rows = [header, ["---"] * len(header)]
-    order = ("macro_f1", "accuracy", "top_3_accuracy", "log_loss", "calibration_error", "accuracy_at_60_percent")
+    columns = {
+        "macro_f1": "macro-F1",
+        "accuracy": "accuracy",
+        "top_3_accuracy": "top-3",
+        "log_loss": "log loss",
+        "calibration_error": "calibration error",
+        "accuracy_at_60_percent": "accuracy at 60 %",
+    }
+    rows = [["system", *columns.values(), "lead (p)"], ["---"] * (len(columns) + 2)]
     for summary in summaries:
         lead = summary.main_less_this
         rows.append(
             [
                 summary.system,
-                *(str(summary.figures[name]) for name in order),
+                *(str(summary.figures[name]) for name in columns),
                 f"{lead.value:+.3f} ({lead.p_value:.2g})" if lead else "",
             ]
         )

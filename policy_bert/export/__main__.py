@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--sentences",
         type=Path,
         metavar="FILE",
-        help="labelled sentences for int8's gate; default: the run's test part",
+        help="labelled sentences for int8's gate; default: the run's validation part",
     )
     arguments = parser.parse_args(argv)
     sentences = None

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policy_bert.checkpoint.folder import MODEL_CONFIG_FILE, ONNX_FILE, ONNX_RECORD_FILE, WEIGHTS_FILE, read_json
-from policy_bert.checkpoint.weights import read_weights, weights_fingerprint
+from policy_bert.checkpoint.weights import read_safetensors_header, weights_fingerprint
 from policy_bert.errors import CheckpointError, UserError
-from policy_bert.export.bert_weights import BertShape, QuantizedMatrix
-from policy_bert.export.graph import OnnxBert
-from policy_bert.export.nodes import MICROSOFT_OPSET, OPSET
+from policy_bert.export.graph import MICROSOFT_OPSET, OPSET, BertShape, OnnxBert, QuantizedMatrix
+from policy_bert.files import write_text
 from policy_bert.scoring.batching import SentenceTokenizer
 from policy_bert.scoring.engine import Engine
 from policy_bert.scoring.onnx_engine import OnnxEngine
@@ -72,11 +72,8 @@ class GraphFolder:
             "weights_fingerprint": weights_fingerprint(self.path / WEIGHTS_FILE),
             **figures,
         }
-        text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-        partial = graph.with_suffix(".json")
-        partial.write_text(text, encoding="utf-8")
         os.replace(graph, self.published_graph)
-        os.replace(partial, self.path / ONNX_RECORD_FILE)
+        write_text(self.path / ONNX_RECORD_FILE, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
         return record
 
     @property
@@ -89,6 +86,18 @@ class GraphFolder:
         return largest_difference(
             OnnxEngine(self.path, graph=graph), TorchEngine(self.path, "cpu"), self.config, self.path
         )
+
+
+def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The floating-point tensors of a safetensors file as float32 arrays; integer tensors are left out.
+
+    Raises:
+        CheckpointError: The file is broken.
+    """
+    from safetensors.torch import load_file
+
+    read_safetensors_header(path)
+    return {name: tensor.float().numpy() for name, tensor in load_file(path).items() if tensor.is_floating_point()}
 
 
 def largest_difference(first: Engine, second: Engine, config: Mapping[str, Any], checkpoint: Path) -> float:

@@ -2,17 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy_bert.errors import CheckpointError
-from policy_bert.export.bert_weights import BertShape, QuantizedMatrix, joined_attention
-from policy_bert.export.nodes import MICROSOFT_OPSET, OPSET, OnnxGraph
 
+OPSET, MICROSOFT_OPSET = 17, 1
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class BertShape:
+    """What a `config.json` says about the encoder's shape."""
+
+    layers: int
+    hidden: int
+    heads: int
+    epsilon: float
+    classes: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], source: str) -> BertShape:
+        """Read and check a `config.json`.
+
+        Raises:
+            CheckpointError: It describes something else than a BERT sequence classifier with erf-GELU and
+                absolute positions.
+        """
+        expected = {
+            "model_type": "bert",
+            "hidden_act": "gelu",
+            "position_embedding_type": "absolute",
+            "is_decoder": False,
+            "problem_type": "single_label_classification",
+        }
+        for key, value in expected.items():
+            if config.get(key) not in (None, value):
+                raise CheckpointError(f"{source}: cannot export: expected {key} {value!r}, found {config[key]!r}")
+        try:
+            return cls(
+                layers=int(config["num_hidden_layers"]),
+                hidden=int(config["hidden_size"]),
+                heads=int(config["num_attention_heads"]),
+                epsilon=float(config.get("layer_norm_eps", 1e-12)),
+                classes=len(config["id2label"]),
+            )
+        except KeyError as error:
+            raise CheckpointError(f"{source}: cannot export: no {error.args[0]}") from error
+
+
+@dataclass(frozen=True)
+class QuantizedMatrix:
+    """A matrix product in integers: uint8 activations of fixed scale times int8 weights with a scale a column.
+
+    Attributes:
+        weights: int8, shape (inputs, outputs).
+        weight_scales: float32, shape (outputs,).
+        input_scale: What one step of the uint8 activations is worth.
+        input_zero: The uint8 value that stands for zero.
+    """
+
+    weights: NDArray[np.int8]
+    weight_scales: NDArray[np.float32]
+    input_scale: float
+    input_zero: int
+
+
+def joined_attention(weights: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Query, key and value of a layer side by side: weights (hidden, 3 · hidden) and bias (3 · hidden,)."""
+    parts = ("query", "key", "value")
+    matrix = np.concatenate([weights[f"{name}.{part}.weight"].T for part in parts], axis=1)
+    return matrix, np.concatenate([weights[f"{name}.{part}.bias"] for part in parts])
+
+
+class OnnxGraph:
+    """Nodes and initialisers of a graph under construction; every method returns the name of a value."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """An initialiser; float64 becomes float32."""
+        from onnx import numpy_helper
+
+        value = np.array(value, dtype=np.float32 if np.asarray(value).dtype == np.float64 else None, order="C")
+        self.initializers.append(numpy_helper.from_array(value, name))
+        return name
+
+    def node(
+        self, operator: str, inputs: Sequence[str], output: str | list[str], domain: str = "", **attributes: Any
+    ) -> str:
+        """An operator's first output."""
+        from onnx import helper
+
+        outputs = [output] if isinstance(output, str) else output
+        self.nodes.append(helper.make_node(operator, list(inputs), outputs, domain=domain, **attributes))
+        return outputs[0]
 
 
 class OnnxBert:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from policy_bert.checkpoint.folder import check_checkpoint
+from policy_bert.config import load_config
+from policy_bert.corpora.dataset import read_corpus
+from policy_bert.corpora.reading import Corpus, load_corpus
+from policy_bert.corpora.splits import SPLIT_FILE, Split, read_split
 from policy_bert.errors import CheckpointError, DataError
 from policy_bert.export.files import GraphFolder
-from policy_bert.export.int8 import GateSentences, make_int8_graph
-from policy_bert.export.quantization import Gate
-
-if TYPE_CHECKING:
-    from policy_bert.corpora.reading import Corpus
+from policy_bert.export.int8 import Gate, GateSentences, make_int8_graph
+from policy_bert.training.settings import RunConfig
 
 Precision = Literal["fp32", "int8"]
 # How far a float32 graph's logits may be from PyTorch's.
@@ -34,7 +37,7 @@ def export_onnx(
     Args:
         checkpoint: A run folder or another checkpoint folder.
         precision: `fp32` or `int8`.
-        sentences: For `int8`; None takes the parts of the run folder's split.
+        sentences: For `int8`; None takes the training and validation parts of the run folder's split.
         gate: For `int8`; None for the default one.
 
     Raises:
@@ -85,56 +88,56 @@ def _export_int8(folder: GraphFolder, sentences: GateSentences, gate: Gate, floa
 
 
 def sentences_of_run(run: Path) -> GateSentences:
-    """Train and test sentences of a run folder, by its `config.yaml` and `split.json`.
+    """Train and validation sentences of a run folder, by its `config.yaml` and `split.json`; never its test sentences.
 
     Raises:
-        DataError: It is no run folder, or its corpus has changed or moved.
+        DataError: It is no run folder, has no validation part, or its corpus has changed or moved.
     """
-    from policy_bert.corpora.splits import SPLIT_FILE, read_split
-
-    if not (run / SPLIT_FILE).is_file():
-        raise DataError(f"{run}: int8 needs held-out sentences, but there is no {SPLIT_FILE}; name a file: --sentences")
-    corpus = _corpus_of_run(run)
-    split = read_split(run / SPLIT_FILE, corpus)
+    corpus, split = _corpus_of_run(run)
+    if split is None or not len(split.validation):
+        raise DataError(
+            f"{run}: int8 needs sentences that the run was neither trained nor is tested on, but it has no validation "
+            "part; name a file: --sentences"
+        )
     texts = [sentence.text for sentence in corpus.sentences]
-    held_out = split.test if len(split.test) else split.validation
     return GateSentences(
         calibration=[texts[index] for index in split.train],
-        held_out=[texts[index] for index in held_out],
-        labels=[corpus.sentences[index].label for index in held_out],
-        others=texts,
+        held_out=[texts[index] for index in split.validation],
+        labels=[corpus.sentences[index].label for index in split.validation],
+        others=[texts[index] for index in np.concatenate([split.train, split.validation])],
     )
 
 
 def sentences_of_file(path: Path, checkpoint: Path) -> GateSentences:
     """The odd sentences of a labelled file to calibrate on, the even ones held out, a run's corpus to agree on.
 
+    The test sentences of a run take no part, in whatever file they stand.
+
     Raises:
         DataError: As `corpus.load_corpus`.
     """
-    from policy_bert.corpora.reading import load_corpus
-
+    others: list[str] = []
+    tested: set[str] = set()
+    if (checkpoint / "config.yaml").is_file():
+        corpus, split = _corpus_of_run(checkpoint)
+        tested = {corpus.sentences[index].text for index in (split.test if split else ())}
+        others = [sentence.text for sentence in corpus.sentences if sentence.text not in tested]
     found = load_corpus(path, check_checkpoint(checkpoint, onnx=False)).sentences
+    found = tuple(sentence for sentence in found if sentence.text not in tested)
     if len(found) < 2:
-        raise DataError(f"{path}: int8 needs at least 2 labelled sentences, found {len(found)}")
-    is_run = (checkpoint / "config.yaml").is_file()
+        raise DataError(f"{path}: int8 needs at least 2 labelled sentences outside the test part, found {len(found)}")
     return GateSentences(
         calibration=[sentence.text for sentence in found[::2]],
         held_out=[sentence.text for sentence in found[1::2]],
         labels=[sentence.label for sentence in found[1::2]],
-        others=[sentence.text for sentence in _corpus_of_run(checkpoint).sentences] if is_run else (),
+        others=others,
     )
 
 
-def _corpus_of_run(run: Path) -> Corpus:
-    from policy_bert.config import load_config
-    from policy_bert.corpora.reading import load_corpus
-    from policy_bert.labels import load_scheme
-    from policy_bert.training.settings import RunConfig
-
-    data = load_config(RunConfig, run / "config.yaml").data
-    return load_corpus(
-        data.corpus,
-        load_scheme(data.labels) if data.labels else None,
-        **data.reading(),
-    )
+def _corpus_of_run(run: Path) -> tuple[Corpus, Split | None]:
+    """A run's corpus, and its split; None where it was trained on all of it."""
+    has_split = (run / SPLIT_FILE).is_file()
+    if not has_split and not (run / "config.yaml").is_file():
+        raise DataError(f"{run}: no run folder, so int8 has no sentences to be judged on; name a file: --sentences")
+    corpus = read_corpus(load_config(RunConfig, run / "config.yaml").data)
+    return corpus, read_split(run / SPLIT_FILE, corpus) if has_split else None

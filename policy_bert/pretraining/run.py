@@ -13,7 +13,7 @@ from policy_bert.encoder.hardware import trainer_precision
 from policy_bert.pretraining.masking import SpanMasker, SparseBertForMaskedLM, WindowDataset
 from policy_bert.pretraining.settings import PretrainConfig
 from policy_bert.pretraining.windows import PretrainingData
-from policy_bert.training.callbacks import CompletionMarker, last_complete_checkpoint, show_progress
+from policy_bert.training.trainer import CompletionMarker, last_complete_checkpoint, show_progress
 
 
 def run_phase(

@@ -202,10 +202,10 @@ class PolicyClassifier:
         return WindowScores(scores[started.rows], started.tokenized.truncated[started.rows])
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities along the last axis, computed in float64."""
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities along the last axis, float64."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float32)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def load_engine(folder: Path, engine: EngineName = "auto", device: str = "auto", threads: int | None = None) -> Engine:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import datasets
 import numpy as np
+import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from policy_bert.corpora.dataset import LabelledTexts
+from policy_bert.corpora.dataset import AUXILIARY, CORPUS
 from policy_bert.encoder.base import find_base, load_classifier, load_tokenizer, save_in_half
-from policy_bert.encoder.head import check_calibration
 from policy_bert.encoder.vocabulary import save_tokenizer
-from policy_bert.evaluation.measures import accuracy, macro_f1
+from policy_bert.files import write_text
 from policy_bert.labels import SCHEME_FILE, LabelScheme
-from policy_bert.training.examples import Examples, class_weights, one_hot
+from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.training.settings import FinetuneConfig, RunConfig
 from policy_bert.training.trainer import finetune
 
@@ -28,13 +29,12 @@ logger = logging.getLogger(__name__)
 
 
 class Recipe:
-    """A run's configuration over its base model and label scheme.
+    """A run's configuration over its base model and the rows that it learns from.
 
     Args:
         config: The run's configuration.
         scheme: The classes.
-        vocabulary_texts: What a vocabulary is built from where the model has no base.
-        auxiliary: Sentences that are only trained on.
+        rows: The `train` part of `LabelledData`; where the model has no base its vocabulary is built from them.
         log_folder: Where TensorBoard's events go, if it is installed.
 
     Raises:
@@ -42,128 +42,123 @@ class Recipe:
     """
 
     def __init__(
-        self,
-        config: RunConfig,
-        scheme: LabelScheme,
-        vocabulary_texts: tuple[str, ...],
-        auxiliary: LabelledTexts,
-        log_folder: Path | None = None,
+        self, config: RunConfig, scheme: LabelScheme, rows: datasets.Dataset, log_folder: Path | None = None
     ) -> None:
         self.config = config
         self.scheme = scheme
-        self.auxiliary = auxiliary
+        self.rows = rows
         self.log_folder = log_folder
         self.base: Path | None = find_base(config.model)
-        self.tokenizer: Tokenizer = load_tokenizer(config.model, self.base, vocabulary_texts)
+        self.tokenizer: Tokenizer = load_tokenizer(config.model, self.base, rows["text"])
+        origins = np.array(rows["origin"])
+        self.corpus_rows, self.auxiliary_rows = (np.flatnonzero(origins == name) for name in (CORPUS, AUXILIARY))
 
     def initial_model(self, seed: int) -> PreTrainedModel:
-        """The base model, its head linear and new unless it knows the scheme's classes.
-
-        Raises:
-            ConfigError: Its head cannot take the configuration's calibration.
-        """
-        model = load_classifier(self.config.model, self.base, self.scheme, self.tokenizer.get_vocab_size(), seed)
-        if self.config.calibration:
-            check_calibration(model, self.config.calibration)
-        return model
+        """The base model, its head linear and new unless it knows the scheme's classes."""
+        return load_classifier(self.config.model, self.base, self.scheme, self.tokenizer.get_vocab_size(), seed)
 
     def max_length_tokens(self, model: PreTrainedModel) -> int:
         """Where training sentences are cut: the configuration's limit or the model's, whichever is less."""
         limit = int(model.config.max_position_embeddings)
         return min(self.config.model.max_length_tokens or limit, limit)
 
-    def adapt(self, folder: Path, seed: int, keep_checkpoints: bool = True) -> PreTrainedModel:
-        """The base model after the phase on the auxiliary sentences, which knows nothing of the corpus's labels.
+    def adapt(self, model: PreTrainedModel, folder: Path, seed: int, keep_checkpoints: bool = True) -> None:
+        """Train the initial model in place on the auxiliary rows, if there are any and the configuration says so.
 
-        The result is kept in `folder` and taken from there when it is there already.
+        It learns nothing of the corpus's labels. The result is kept in `folder` and taken from there when it is there
+        already.
         """
-        model = self.initial_model(seed)
         recipe = self.config.adaptation
-        if recipe is None or not self.auxiliary.texts:
-            return model
+        if recipe is None or not len(self.auxiliary_rows):
+            return
         kept = folder / f"adapted-{seed}.safetensors"
         if kept.is_file():
             model.load_state_dict(load_file(kept))
-            return model
-        logger.info("adapting to %d auxiliary sentences", len(self.auxiliary.texts))
-        examples = self._examples(self.auxiliary, recipe)
-        self._run(model, examples, recipe, folder / "adaptation", seed, keep_checkpoints)
+            return
+        logger.info("adapting to %d auxiliary sentences", len(self.auxiliary_rows))
+        weights = self._class_weights(self.auxiliary_rows, recipe)
+        self._run(model, self.auxiliary_rows, weights, recipe, folder / "adaptation", seed, keep_checkpoints)
         if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, kept)
-        return model
 
     def fit(
         self,
         model: PreTrainedModel,
-        train: LabelledTexts,
         folder: Path,
         seed: int,
-        validation: LabelledTexts | None = None,
+        validation: datasets.Dataset | None = None,
         keep_checkpoints: bool = True,
     ) -> list[dict[str, float]]:
-        """Fine-tune `model` in place on the corpus's training sentences; the training log.
+        """Fine-tune `model` in place on the corpus's rows and a share of the auxiliary ones; the training log.
 
         Args:
-            model: As `adapt` gives it.
-            train: The sentences to fit.
+            model: As `adapt` leaves it.
             folder: Where checkpoints go.
             seed: Of order and dropout.
-            validation: Scored after each epoch, and for early stopping.
+            validation: Measured after each epoch, and for early stopping.
             keep_checkpoints: Whether an interrupted fit can be resumed.
         """
         recipe = self.config.train
-        examples = self._examples(train, recipe)
-        if recipe.auxiliary_weight and self.auxiliary.texts:
-            extra = self._examples(self._drawn_auxiliary(recipe.auxiliary_share, seed), recipe)
-            weights = np.float32(recipe.auxiliary_weight) * extra.weights
-            examples = examples.joined(replace(extra, weights=weights))
-        return self._run(model, examples, recipe, folder, seed, keep_checkpoints, validation)
+        rows, weights = self.corpus_rows, self._class_weights(self.corpus_rows, recipe)
+        if recipe.auxiliary_weight and len(self.auxiliary_rows):
+            order = np.random.default_rng(seed).permutation(len(self.auxiliary_rows))
+            drawn = self.auxiliary_rows[np.sort(order[: max(1, round(recipe.auxiliary_share * len(order)))])]
+            extra = np.array(self.rows["weight"], dtype=np.float32)[drawn] * self._class_weights(drawn, recipe)
+            rows, weights = np.concatenate([rows, drawn]), np.concatenate([weights, extra])
+        return self._run(model, rows, weights, recipe, folder, seed, keep_checkpoints, validation)
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:
         """Write the checkpoint files that plain transformers loads, and the label scheme."""
         save_in_half(model, folder)
         save_tokenizer(self.tokenizer, folder, int(model.config.max_position_embeddings))
-        (folder / SCHEME_FILE).write_text(self.scheme.to_yaml(), encoding="utf-8")
+        write_text(folder / SCHEME_FILE, self.scheme.to_yaml())
+
+    def scores(self, model: PreTrainedModel, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """The scores of sentences by the checkpoint that `save` would leave, shape (sentences, classes)."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(model, Path(folder))
+            classifier = PolicyClassifier.from_pretrained(folder, engine="torch", threads=torch.get_num_threads())
+            return classifier.scores(sentences)
+
+    def _class_weights(self, rows: NDArray[np.int64], recipe: FinetuneConfig) -> NDArray[np.float32]:
+        labels = np.array(self.rows["label"], dtype=np.int64)[rows]
+        return class_weights(labels, len(self.scheme), recipe.class_weights)[labels]
 
     def _run(
         self,
         model: PreTrainedModel,
-        examples: Examples,
+        rows: NDArray[np.int64],
+        weights: NDArray[np.float32],
         recipe: FinetuneConfig,
         folder: Path,
         seed: int,
         keep_checkpoints: bool,
-        validation: LabelledTexts | None = None,
+        validation: datasets.Dataset | None = None,
     ) -> list[dict[str, float]]:
-        classes = len(self.scheme)
         return finetune(
             model,
             self.tokenizer,
-            examples,
+            self.rows.select(rows).remove_columns("weight").add_column("weight", weights),
             recipe,
             folder,
             seed=seed,
             max_length_tokens=self.max_length_tokens(model),
-            validation=self._examples(validation, recipe) if validation is not None else None,
-            measure=_validation_measure(classes),
+            validation=validation,
             keep_checkpoints=keep_checkpoints,
             log_folder=self.log_folder / folder.name if self.log_folder else None,
         )
 
-    def _examples(self, part: LabelledTexts, recipe: FinetuneConfig) -> Examples:
-        classes = len(self.scheme)
-        weights = class_weights(part.labels, classes, recipe.class_weights)[part.labels]
-        return Examples(part.texts, one_hot(part.labels, classes), weights)
 
-    def _drawn_auxiliary(self, share: float, seed: int) -> LabelledTexts:
-        order = np.random.default_rng(seed).permutation(len(self.auxiliary.texts))
-        return self.auxiliary.subset(np.sort(order[: max(1, round(share * len(order)))]))
+def class_weights(labels: NDArray[np.int64], classes: int, kind: str) -> NDArray[np.float32]:
+    """The loss weight of each class, shape (classes,), with mean 1 over the labelled sentences.
 
-
-def _validation_measure(classes: int) -> Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]]:
-    def measure(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
-        predictions = logits.argmax(-1)
-        return {"accuracy": accuracy(labels, predictions), "macro_f1": macro_f1(labels, predictions, classes)}
-
-    return measure
+    Args:
+        labels: The labels trained on.
+        classes: How many classes there are.
+        kind: `none`, `inverse` (1/n) or `inverse_sqrt` (1/√n).
+    """
+    counts = np.maximum(np.bincount(labels, minlength=classes), 1).astype(np.float64)
+    power = {"none": 0.0, "inverse": 1.0, "inverse_sqrt": 0.5}[kind]
+    weights = counts**-power
+    return (weights / (weights[labels].mean() if len(labels) else 1.0)).astype(np.float32)

@@ -61,8 +61,10 @@ class RunConfig:
         train: The phase on the corpus.
         fit_on: `train` fits on the training part and leaves validation and test for measuring; `all` fits on every
             labelled sentence, for a model that ships with the cross-validated figures of its recipe.
-        calibration: The slopes of `evaluation.calibration`, folded into the head; `crossvalidate` fits them on
-            out-of-fold scores. Empty for none.
+        calibration: The slopes of `evaluation.calibration`, folded into the head of a run that fits `all`;
+            `crossvalidate` fits them on out-of-fold scores. A run with parts fits its own on its validation part.
+        calibrated_on: What the slopes belong to, as `crossvalidate` says it: a digest of corpus, auxiliary sentences,
+            base and recipe. A run of anything else leaves them out.
         output: The run folder; a run found there unfinished is resumed.
         seed: Of weights, order and dropout.
     """
@@ -74,5 +76,6 @@ class RunConfig:
     train: FinetuneConfig = field(default_factory=FinetuneConfig)
     fit_on: Literal["train", "all"] = "train"
     calibration: tuple[float, ...] = ()
+    calibrated_on: str = ""
     output: str = "runs/train"
     seed: int = 0

@@ -1,20 +1,22 @@
-"""One phase of fine-tuning with `transformers.Trainer`: sentences and targets in, a trained model out."""
+"""One phase of fine-tuning with `transformers.Trainer`: rows in, a trained model out; and what a person sees of it."""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
 from accelerate import PartialState
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
+from tqdm import tqdm
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -23,21 +25,85 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from policy_bert.encoder.hardware import trainer_precision
-from policy_bert.training.callbacks import CompletionMarker, last_complete_checkpoint, show_progress
-from policy_bert.training.examples import EncodedDataset, Examples, PaddingCollator
+from policy_bert.evaluation.metrics import TITLES, measure
+from policy_bert.scoring.batching import pad_batch
+from policy_bert.scoring.classifier import softmax
 from policy_bert.training.settings import FinetuneConfig
 
+COMPLETE_FILE = "complete"
 logger = logging.getLogger(__name__)
+
+_SHOWN = {"loss": "loss", "eval_loss": "held-out loss", **{f"eval_{key}": title for key, title in TITLES.items()}}
+
+
+class ProgressLog(TrainerCallback):
+    """In place of `Trainer`'s own callbacks, which write to standard output."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Draw the bar; `disable=None` leaves it out where standard error is no terminal."""
+        if state.is_world_process_zero:
+            self.bar = tqdm(
+                total=state.max_steps, initial=state.global_step, unit="step", file=sys.stderr, disable=None
+            )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Move the bar."""
+        if self.bar is not None:
+            self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Say a line."""
+        shown = [f"{name} {float(logs[key]):.3f}" for key, name in _SHOWN.items() if logs and key in logs]
+        if not shown or not state.is_world_process_zero:
+            return
+        if self.bar is not None:
+            self.bar.clear()
+        logger.info("step %d of %d: %s", state.global_step, state.max_steps, ", ".join(shown))
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def show_progress(trainer: Trainer) -> None:
+    """Give a trainer this progress in place of its own."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(ProgressLog())
+
+
+class CompletionMarker(TrainerCallback):
+    """Marks a checkpoint when all of it is written, so that one cut short by a kill is never resumed from."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write the mark."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and folder.is_dir():
+            (folder / COMPLETE_FILE).touch()
+
+
+def last_complete_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that carries the mark, None where there is none."""
+    marked = [mark.parent for mark in folder.glob(f"checkpoint-*/{COMPLETE_FILE}")]
+    return str(max(marked, key=lambda path: int(path.name.rpartition("-")[2]))) if marked else None
 
 
 class RecipeTrainer(Trainer):
-    """`Trainer` with the recipe's loss (soft targets, weights, smoothing)."""
+    """`Trainer` with the recipe's loss: cross-entropy in which each row has its weight."""
 
     def __init__(self, recipe: FinetuneConfig, **arguments: Any) -> None:
         self.recipe = recipe
         super().__init__(**arguments)
+        # The loss is a mean, so `Trainer` must divide it by the batches that it accumulates.
+        self.model_accepts_loss_kwargs = False
 
     def compute_loss(
         self,
@@ -46,47 +112,72 @@ class RecipeTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor | tuple[Tensor, Any]:
-        """Weighted cross-entropy to the soft targets, smoothed while training."""
+        """The mean loss of the batch, weighted and smoothed while training."""
         inputs = dict(inputs)
-        targets, weight = inputs.pop("labels"), inputs.pop("weight")
+        labels, weight = inputs.pop("labels"), inputs.pop("weight")
         outputs = model(**inputs)
-        log_scores = functional.log_softmax(outputs.logits.float(), dim=-1)
-        if not model.training:
-            loss = -(targets * log_scores).sum(-1).mean()
-            return (loss, outputs) if return_outputs else loss
-        smoothing = self.recipe.label_smoothing
-        targets = (1.0 - smoothing) * targets + smoothing / targets.shape[-1]
-        row_loss = -(targets * log_scores).sum(-1)
-        loss = (weight * row_loss).mean()
+        smoothing = self.recipe.label_smoothing if model.training else 0.0
+        row_loss = functional.cross_entropy(outputs.logits.float(), labels, reduction="none", label_smoothing=smoothing)
+        loss = (weight * row_loss).mean() if model.training else row_loss.mean()
         return (loss, outputs) if return_outputs else loss
+
+
+def encoded(rows: datasets.Dataset, tokenizer: Tokenizer, max_length_tokens: int) -> datasets.Dataset:
+    """Rows with `text`, `label` and `weight` as `input_ids`, `length`, `labels` and `weight`."""
+
+    def encode(batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        ids = [encoding.ids for encoding in tokenizer.encode_batch(list(batch["text"]))]
+        return {"input_ids": ids, "length": [len(row) for row in ids], "labels": batch["label"]}
+
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length_tokens)
+    dropped = [name for name in rows.column_names if name != "weight"]
+    found = rows.map(encode, batched=True, remove_columns=dropped, keep_in_memory=True)
+    tokenizer.no_truncation()
+    return found
+
+
+class PaddingCollator:
+    """Pads a batch of encoded rows to its longest."""
+
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """`input_ids`, `attention_mask` (rows, length), `labels` (rows,) and `weight` (rows,)."""
+        ids, mask = pad_batch([np.asarray(row["input_ids"], dtype=np.int64) for row in rows], self.pad_id)
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.tensor([row["labels"] for row in rows]),
+            "weight": torch.tensor([float(row["weight"]) for row in rows]),
+        }
 
 
 def finetune(
     model: PreTrainedModel,
     tokenizer: Tokenizer,
-    examples: Examples,
+    rows: datasets.Dataset,
     recipe: FinetuneConfig,
     folder: str | Path,
     *,
     seed: int,
     max_length_tokens: int,
-    validation: Examples | None = None,
-    measure: Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]] | None = None,
+    validation: datasets.Dataset | None = None,
     keep_checkpoints: bool = True,
     log_folder: Path | None = None,
 ) -> list[dict[str, float]]:
     """The training log; `model` is trained in place and left on the CPU in evaluation mode.
 
     Args:
-        model: A sequence classifier with as many classes as the targets.
+        model: A sequence classifier.
         tokenizer: Its tokenizer.
-        examples: What to train on.
+        rows: What to train on, with the columns `text`, `label` and `weight`.
         recipe: How.
         folder: Where checkpoints go; one found there is resumed from, to the weights of an uninterrupted run.
         seed: Of order and dropout; the same seed gives the same weights on the same machine and thread count.
         max_length_tokens: Where sentences are cut.
-        validation: Scored after each epoch; needed for early stopping.
-        measure: Metrics of logits (sentences, classes) and labels; must give `macro_f1` for early stopping.
+        validation: Rows that are measured after each epoch by `metrics.measure`; needed for early stopping.
         keep_checkpoints: Whether to write a checkpoint an epoch; without them nothing can be resumed.
         log_folder: Where TensorBoard's events go if TensorBoard is installed; None for nowhere.
     """
@@ -97,15 +188,14 @@ def finetune(
         CompletionMarker(),
         *_tensorboard(log_folder),
     ]
-    sentences = len(examples.texts)
     trainer = RecipeTrainer(
         recipe,
         model=model,
-        args=_training_arguments(recipe, folder, sentences, seed, validation is not None, stopping, keep_checkpoints),
+        args=_training_arguments(recipe, folder, len(rows), seed, validation is not None, stopping, keep_checkpoints),
         data_collator=PaddingCollator(model.config.pad_token_id or 0),
-        train_dataset=EncodedDataset(examples, tokenizer, max_length_tokens),
-        eval_dataset=EncodedDataset(validation, tokenizer, max_length_tokens) if validation is not None else None,
-        compute_metrics=_metrics_of(measure) if measure is not None else None,
+        train_dataset=encoded(rows, tokenizer, max_length_tokens),
+        eval_dataset=encoded(validation, tokenizer, max_length_tokens) if validation is not None else None,
+        compute_metrics=_measure_logits,
         callbacks=callbacks,
     )
     show_progress(trainer)
@@ -126,10 +216,8 @@ def _tensorboard(folder: Path | None) -> list[TrainerCallback]:
     return [TensorBoardCallback(SummaryWriter(log_dir=str(folder)))]
 
 
-def _metrics_of(
-    measure: Callable[[NDArray[np.float32], NDArray[np.int64]], dict[str, float]],
-) -> Callable[[EvalPrediction], dict[str, float]]:
-    return lambda prediction: measure(np.asarray(prediction.predictions), np.asarray(prediction.label_ids).argmax(-1))
+def _measure_logits(prediction: EvalPrediction) -> dict[str, float]:
+    return measure(np.asarray(prediction.label_ids), softmax(np.asarray(prediction.predictions)))
 
 
 def _training_arguments(

@@ -9,8 +9,9 @@ import pytest
 
 from policy_bert.checkpoint import folder as checkpoint
 from policy_bert.checkpoint.folder import check_checkpoint, checkpoint_digest, find_checkpoint
-from policy_bert.checkpoint.weights import read_safetensors_header, read_weights, weights_fingerprint
+from policy_bert.checkpoint.weights import read_safetensors_header, weights_fingerprint
 from policy_bert.errors import CheckpointError
+from policy_bert.export.files import read_weights
 from policy_bert.labels import LabelScheme
 
 

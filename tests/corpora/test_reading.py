@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import openpyxl
 import pyarrow
 import pyarrow.parquet
@@ -13,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_bert.command import run_command
-from policy_bert.corpora.dataset import load_dataset_dict
 from policy_bert.corpora.reading import load_corpus
-from policy_bert.corpora.splits import Split
 from policy_bert.corpus import main
 from policy_bert.errors import DataError
 from policy_bert.labels import load_scheme, scheme_from_names
@@ -332,23 +329,3 @@ def test_whatever_is_written_is_read_back_clean(tmp_path_factory, rows, crlf):
     write(path, "一定\t甲\n" + tabbed(rows, end="\r\n" if crlf else "\n"))
     found = content_of(load_corpus(path, ABC, encoding="utf-8"))
     assert [row for row in found if row[0] != "一定"] == [(clean(t), label) for t, label in rows if clean(t) != "一定"]
-
-
-# --- datasets
-
-
-def test_the_dataset_has_class_labels_in_numeric_order_and_the_parts_of_the_split():
-    corpus = load_corpus(CORPUS, load_scheme(DATA / "labels.yaml"))
-    split = Split(np.arange(10, 1586), np.array([], dtype=np.int64), np.arange(10))
-    data = load_dataset_dict(corpus, split)
-    assert {name: len(part) for name, part in data.items()} == {"train": 1576, "test": 10}
-    feature = data["train"].features["label"]
-    assert feature.names == list(corpus.scheme.names)
-    assert [feature.str2int(name) for name in corpus.scheme.names] == list(range(14))
-    assert data["test"][3] == {"text": corpus.sentences[3].text, "label": corpus.sentences[3].label}
-
-
-def test_without_a_split_all_is_train(tmp_path):
-    data = load_dataset_dict(load_corpus(write(tmp_path / "a.tsv", "".join(f"句{n}\t{n}\n" for n in range(12)))))
-    assert data["train"]["label"][:] == list(range(12))
-    assert data["train"].features["label"].names == list(map(str, range(12)))

@@ -17,7 +17,7 @@ from policy_bert.encoder.base import (
 from policy_bert.encoder.settings import EncoderConfig, ModelConfig
 from policy_bert.errors import CheckpointError
 from policy_bert.labels import scheme_from_names
-from policy_bert.training.examples import class_weights
+from policy_bert.training.recipe import class_weights
 
 SCHEME = scheme_from_names(["甲", "乙", "丙"])
 SHAPE = EncoderConfig(layers=2, hidden=16, heads=2, intermediate=32, vocabulary_size=300, max_length_tokens=48)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from policy_bert.evaluation.baselines import BASELINES, make_baseline
+from policy_bert.evaluation.baselines import BASELINES, fit_system, systems_beside
 
 TOPICS = {
     0: ["加强人才培养与引进", "引进高层次人才", "培养数字化人才队伍", "人才培训与奖励"],
@@ -17,7 +17,7 @@ CLASSES = 5  # 2 and 4 never occur in training
 
 @pytest.fixture(scope="module", params=list(BASELINES))
 def fitted(request):
-    return request.param, make_baseline(request.param, CLASSES).fit(TEXTS, LABELS)
+    return request.param, BASELINES[request.param](CLASSES, 0).fit(TEXTS, LABELS)
 
 
 def test_scores_are_distributions_over_all_classes(fitted):
@@ -38,7 +38,7 @@ def test_words_of_a_class_give_that_class(fitted):
 
 def test_a_seed_gives_its_scores(fitted):
     name, baseline = fitted
-    again = make_baseline(name, CLASSES, seed=0).fit(TEXTS, LABELS)
+    again = BASELINES[name](CLASSES, 0).fit(TEXTS, LABELS)
     np.testing.assert_array_equal(baseline.predict_scores(TEXTS), again.predict_scores(TEXTS))
 
 
@@ -49,7 +49,7 @@ def test_stray_white_space_changes_nothing(fitted):
 
 @pytest.mark.parametrize("name", list(BASELINES))
 def test_two_classes_are_enough(name):
-    baseline = make_baseline(name, 2).fit(TEXTS[:24], [int(label == 1) for label in LABELS[:24]])
+    baseline = BASELINES[name](2, 0).fit(TEXTS[:24], [int(label == 1) for label in LABELS[:24]])
     scores = baseline.predict_scores(["人才人才", "补贴补贴资金"])
     np.testing.assert_allclose(scores.sum(axis=1), 1.0)
     if name != "majority":
@@ -58,9 +58,29 @@ def test_two_classes_are_enough(name):
 
 def test_scores_come_after_fit():
     with pytest.raises(ValueError, match="fit comes before"):
-        make_baseline("majority", 3).predict_scores(["x"])
+        BASELINES["majority"](3, 0).predict_scores(["x"])
+
+
+def rows(origins):
+    import datasets
+
+    features = {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=list("abcde"))}
+    features["origin"] = datasets.Value("string")
+    columns = {"text": TEXTS[: len(origins)], "label": LABELS[: len(origins)], "origin": origins}
+    return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+
+def test_a_twin_learns_from_the_auxiliary_sentences_and_its_baseline_does_not():
+    train = rows(["corpus"] * 12 + ["auxiliary"] * 12 + ["corpus"] * 12)
+    assert systems_beside(["tfidf_svm", "majority"], train) == ["tfidf_svm", "tfidf_svm+auxiliary", "majority"]
+    assert systems_beside(["tfidf_svm"], rows(["corpus"] * 6)) == ["tfidf_svm"]
+    plain, twin = (
+        fit_system(name, train).predict_scores(["专项资金补贴"])[0] for name in ("tfidf_svm", "tfidf_svm+auxiliary")
+    )
+    assert plain[1] == 0.0  # all sentences of class 1 are auxiliary
+    assert twin.argmax() == 1
 
 
 def test_an_unknown_baseline_is_a_key_error():
     with pytest.raises(KeyError):
-        make_baseline("oracle", 3)
+        fit_system("oracle", rows(["corpus"] * 36))

@@ -6,15 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_bert.evaluation.calibration import CENTRES, calibrate, fit_calibration
-from policy_bert.evaluation.intervals import expected_calibration_error
-from policy_bert.evaluation.measures import log_loss
+from policy_bert.evaluation.metrics import calibration_error, log_loss
+from policy_bert.scoring.classifier import softmax
 
 CLASSES, ROWS = 6, 6000
-
-
-def softmax(logits):
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +22,7 @@ def sample():
 
 
 def error(scores, labels):
-    return expected_calibration_error(scores.max(axis=1), scores.argmax(axis=1) == labels)
+    return calibration_error(labels, scores)
 
 
 @pytest.mark.parametrize("distortion", [lambda z: z / 2, lambda z: 2 * z, np.cbrt, lambda z: z + z**3 / 20])

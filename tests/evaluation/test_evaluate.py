@@ -15,8 +15,8 @@ from policy_bert.config import dump_config
 from policy_bert.corpora.reading import load_corpus
 from policy_bert.corpora.settings import DataConfig, SplitConfig
 from policy_bert.corpora.splits import near_duplicate_groups, read_split, stratified_split, write_split
-from policy_bert.evaluation import figures as evaluation
 from policy_bert.evaluation import plots
+from policy_bert.evaluation import report as evaluation
 from policy_bert.labels import Label, LabelScheme, load_scheme
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.training.settings import RunConfig
@@ -43,8 +43,12 @@ def corpus_file(tmp_path_factory):
 def evaluated(shared_checkpoint, corpus_file, tmp_path_factory):
     """A run folder, evaluated once."""
     run = Path(shutil.copytree(shared_checkpoint, tmp_path_factory.mktemp("run") / "run"))
+    auxiliary = run.parent / "auxiliary.csv"
+    lines = (ROOT / "data" / "authored_sentences.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    auxiliary.write_text("".join(lines[:1] + lines[1::7]), encoding="utf-8")
+    labels_file = str(ROOT / "data" / "labels.yaml")
     config = RunConfig(
-        data=DataConfig(corpus=str(corpus_file), labels=str(ROOT / "data" / "labels.yaml")),
+        data=DataConfig(corpus=str(corpus_file), labels=labels_file, auxiliary=(str(auxiliary),)),
         split=SplitConfig(validation_fraction=0.2, test_fraction=0.3),
     )
     (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
@@ -89,7 +93,7 @@ def test_the_figures_are_those_of_scikit_learn_on_the_test_part(evaluated, measu
         top = reference.top_k_accuracy_score(labels, scores, k=k, labels=range(14))
         assert figures[f"top_{k}_accuracy"] == pytest.approx(top)
     assert figures["log_loss"] == pytest.approx(reference.log_loss(labels, scores, labels=range(14)), rel=1e-4)
-    assert 0 <= figures["expected_calibration_error"] <= 1
+    assert 0 <= figures["calibration_error"] <= 1
     per_class = reference.precision_recall_fscore_support(labels, predictions, labels=range(14), zero_division=0)
     for position, key in enumerate(("precision", "recall", "f1", "support")):
         np.testing.assert_allclose([row[key] for row in figures["per_class"]], per_class[position])
@@ -133,7 +137,10 @@ def test_the_errors_are_a_table_with_their_scores(evaluated, measured):
 
 def test_baselines_stand_beside_and_are_better_than_random_weights(evaluated):
     figures = json.loads((evaluated / "metrics.json").read_text(encoding="utf-8"))["test"]
-    assert set(figures["baselines"]) == {"tfidf_svm", "tfidf_logistic", "majority"}
+    assert list(figures["baselines"]) == [
+        "tfidf_svm", "tfidf_svm+auxiliary", "tfidf_logistic", "tfidf_logistic+auxiliary", "majority",
+    ]  # fmt: skip
+    assert figures["baselines"]["tfidf_svm"]["accuracy"] != figures["baselines"]["tfidf_svm+auxiliary"]["accuracy"]
     svm = figures["baselines"]["tfidf_svm"]
     assert svm["accuracy"]["value"] > 0.2
     better = svm["classifier_is_better_by"]["accuracy"]
@@ -147,7 +154,7 @@ def test_the_report_says_the_figures_and_shows_the_matrix(evaluated):
     report = (evaluated / "report.md").read_text(encoding="utf-8")
     macro = figures["macro_f1"]
     assert f"| Macro-F1 | {macro['value']:.3f} [{macro['low']:.3f}, {macro['high']:.3f}] |" in report
-    for word in ("TF-IDF + linear SVM", "Majority class", "政府采购", "Worst confusions"):
+    for word in ("TF-IDF + linear SVM, with the auxiliary sentences", "Majority class", "政府采购", "Worst confusions"):
         assert word in report
     for name in re.findall(r"\]\(([^)]+)\)", report):
         assert (evaluated / name).is_file()
@@ -200,6 +207,12 @@ def test_a_changed_corpus_is_refused(run, capsys, corpus_file, tmp_path):
     other = tmp_path / "permuted.tsv"
     other.write_text("".join(lines[::-1]), encoding="utf-8")
     assert "has changed" in refused(capsys, run, "--corpus", other)
+
+
+def test_changed_auxiliary_sentences_are_refused_where_twins_would_learn_from_them(run, capsys):
+    (run / "run.json").write_text(json.dumps({"inputs": {"auxiliary": "0" * 64}}), encoding="utf-8")
+    assert "auxiliary sentences have changed" in refused(capsys, run)
+    assert run_command(evaluate.main, [str(run), "--part", "train"]) == 0
 
 
 def test_an_empty_part_is_refused(run, capsys):

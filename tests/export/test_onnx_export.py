@@ -15,10 +15,9 @@ from policy_bert.errors import CheckpointError, DataError
 from policy_bert.export import files as onnx_files
 from policy_bert.export import onnx_export
 from policy_bert.export.__main__ import main
-from policy_bert.export.bert_weights import BertShape
-from policy_bert.export.int8 import GateSentences
+from policy_bert.export.graph import BertShape
+from policy_bert.export.int8 import Gate, GateSentences, compare_labels, matrix_names, quantize_matrix
 from policy_bert.export.onnx_export import export_onnx, sentences_of_file, sentences_of_run
-from policy_bert.export.quantization import Gate, compare_labels, matrix_names, quantize_matrix
 from policy_bert.scoring.classifier import PolicyClassifier
 
 
@@ -161,9 +160,16 @@ def test_the_gate_takes_the_parts_of_the_run(tiny_checkpoint: Path, tmp_path: Pa
     config = RunConfig(data=DataConfig(corpus=str(corpus_path), labels=str(labels_path)))
     (tiny_checkpoint / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     found = sentences_of_run(tiny_checkpoint)
-    assert (len(found.calibration), len(found.held_out)) == (90, len(indices) - 100)
-    assert list(found.labels) == [sentence.label for sentence in corpus.sentences[100:]]
-    assert list(found.others) == [sentence.text for sentence in corpus.sentences]
+    assert (len(found.calibration), len(found.held_out)) == (90, 10)
+    assert list(found.labels) == [sentence.label for sentence in corpus.sentences[90:100]]
+    assert list(found.others) == [sentence.text for sentence in corpus.sentences[:100]]
+    tested = {sentence.text for sentence in corpus.sentences[100:]}
+    halved = sentences_of_file(corpus_path, tiny_checkpoint)  # the run's own corpus, named as a file
+    assert not tested & {*halved.calibration, *halved.held_out, *halved.others}
+    assert len(halved.calibration) + len(halved.held_out) == 100
+    write_split(Split(indices[:90], indices[:0], indices[90:]), tiny_checkpoint / "split.json", corpus, SplitConfig())
+    with pytest.raises(DataError, match="no validation part"):
+        sentences_of_run(tiny_checkpoint)
 
 
 def test_a_labelled_file_is_halved(tiny_checkpoint: Path, tmp_path: Path) -> None:

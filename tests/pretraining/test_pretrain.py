@@ -13,12 +13,12 @@ from small import pretrain_config as config
 from policy_bert.config import build_config
 from policy_bert.corpora.running_text import iterate_documents
 from policy_bert.encoder.vocabulary import SPECIAL_TOKENS, build_tokenizer, save_tokenizer
-from policy_bert.errors import CheckpointError, DataError
+from policy_bert.errors import CheckpointError, DataError, UserError
 from policy_bert.pretrain import main, pretrain
 from policy_bert.pretraining.masking import SpanMasker, SparseBertForMaskedLM
 from policy_bert.pretraining.settings import PretrainConfig
-from policy_bert.pretraining.text import is_held_out, pack_documents, repeat_documents
 from policy_bert.pretraining.warmstart import EMBEDDING_STD, cooccurrence_embeddings, sinusoidal_positions, stack_layers
+from policy_bert.pretraining.windows import is_held_out, pack_documents, prepare_data, repeat_documents
 from policy_bert.text import comparison_key
 
 SENTENCES = [text for text, _ in corpus_lines(60)]
@@ -139,18 +139,17 @@ def test_weights_repeat_documents():
 def test_windows_are_full_and_hold_the_text_in_order():
     tokenizer = build_tokenizer(SENTENCES, 300)
     packed = pack_documents([[text] for text in SENTENCES], tokenizer, 16)
-    assert packed.windows.shape[1] == 16
-    assert packed.tokens == packed.windows.size
-    assert (packed.windows[:, 0] == tokenizer.token_to_id("[CLS]")).all()
-    assert (packed.windows[:, -1] == tokenizer.token_to_id("[SEP]")).all()
+    assert packed.shape[1] == 16
+    assert (packed[:, 0] == tokenizer.token_to_id("[CLS]")).all()
+    assert (packed[:, -1] == tokenizer.token_to_id("[SEP]")).all()
     first = tokenizer.encode(SENTENCES[0], add_special_tokens=False).ids[:14]
-    assert packed.windows[0, 1 : 1 + len(first)].tolist() == first
-    assert len(pack_documents([], tokenizer, 16).windows) == 0
+    assert packed[0, 1 : 1 + len(first)].tolist() == first
+    assert len(pack_documents([], tokenizer, 16)) == 0
 
 
 def test_masking_hides_its_share_and_never_a_special_token():
     tokenizer = build_tokenizer(SENTENCES, 300)
-    windows = pack_documents([[text] for text in SENTENCES * 3], tokenizer, 16).windows
+    windows = pack_documents([[text] for text in SENTENCES * 3], tokenizer, 16)
     batch = SpanMasker(tokenizer, 0.15, 0.5, 48, seed=0)(list(windows))
     chosen = batch["labels"] != -100
     specials = torch.tensor([tokenizer.token_to_id(token) for token in SPECIAL_TOKENS])
@@ -239,3 +238,46 @@ def test_configuration_names_what_does_not_fit():
 def test_the_shipped_pretraining_configuration_keeps_the_labelled_corpus_out():
     text = (ROOT / "configs" / "pretrain-compact.yaml").read_text(encoding="utf-8")
     assert "data/policy_sentences.tsv" in text
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv", "xlsx", "gb18030"])
+def test_labelled_sentences_of_any_readable_file_are_kept_out(kind, text_file, tmp_path):
+    import openpyxl
+
+    rows = [("text", "label"), *((text, str(label)) for text, label in corpus_lines(4))]
+    path = tmp_path / f"labelled.{'csv' if kind == 'gb18030' else kind}"
+    if kind == "xlsx":
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+    elif kind == "tsv":
+        path.write_text("".join("\t".join(row) + "\n" for row in rows[1:]), encoding="utf-8")
+    else:
+        lines = "".join(f'"{text}",{label}\n' for text, label in rows)
+        path.write_text(lines, encoding="utf-8" if kind == "csv" else "gb18030")
+    tokenizer = build_tokenizer(SENTENCES, 300)
+    settings = config(text_file, tmp_path / "run", exclude=[str(path)], held_out_fraction=0.0)
+    kept = prepare_data(settings, tokenizer).train.size
+    whole = prepare_data(config(text_file, tmp_path / "run", held_out_fraction=0.0), tokenizer).train.size
+    assert kept < whole - sum(len(text) for text, _ in corpus_lines(4))
+
+
+def test_a_file_to_exclude_that_cannot_be_read_is_one_clear_error(text_file, tmp_path):
+    path = tmp_path / "labelled.tsv"
+    path.write_text("没有标签的一行\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 1: no tab"):
+        pretrain(config(text_file, tmp_path / "run", exclude=[str(path)]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pretraining_of_another_configuration_or_text_is_not_gone_on_with(text_file, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(SENTENCES), encoding="utf-8")
+    pretrain(config(text, tmp_path / "run"))
+    with pytest.raises(UserError, match="seed differ"):
+        pretrain(config(text, tmp_path / "run", seed=1))
+    text.write_text("\n\n".join(SENTENCES[5:]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"inputs\..*text\.txt differ"):
+        pretrain(config(text, tmp_path / "run"))
+    pretrain(config(text, tmp_path / "run"), restart=True)

@@ -51,8 +51,8 @@ def test_clauses_lose_their_numbering():
 def test_sentences_are_found_once_with_their_labels(tmp_path, text_file):
     labels = read_silver_labels(write_silver(tmp_path, {**SILVER, "文本里没有的一句。": 1}), classes=3)
     found = find_sentences([text_file], labels)
-    assert dict(zip(found.texts, found.labels.tolist(), strict=True)) == SILVER
-    assert list(found.texts) == sorted(found.texts, key=sentence_digest)
+    assert found == SILVER
+    assert list(found) == sorted(found, key=sentence_digest)
 
 
 def test_digests_ignore_width_and_punctuation():
