@@ -35,6 +35,7 @@ from policy_bert.evaluation.report import (
 )
 from policy_bert.files import naming_disk_errors, write_text
 from policy_bert.labels import LabelScheme
+from policy_bert.reviews.gold_set import GOLD_SET, GoldFigure, find_documents, measure_documents, read_gold_set
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.training.record import CONFIG_FILE, read_record
 from policy_bert.training.settings import RunConfig
@@ -154,14 +155,52 @@ def _known_metrics(path: Path) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
+def evaluate_documents(
+    gold_set: str, text: Sequence[str], part: str = "test", model: str | None = None, engine: str = "auto"
+) -> list[GoldFigure]:
+    """Measure how whole documents are coded, on a gold set of units that were read in their place.
+
+    Args:
+        gold_set: The folder of the gold set, such as `data/gold`.
+        text: The files in which its documents are found again.
+        part: `development`, `test` or `all`.
+        model: A checkpoint as `PolicyClassifier.from_pretrained` takes it; None for the shipped one.
+        engine: As there.
+
+    Raises:
+        UserError: The gold set, the text or the model cannot be had.
+    """
+    classifier = PolicyClassifier.from_pretrained(model, engine=engine)  # type: ignore[arg-type]
+    documents, units = read_gold_set(gold_set, len(classifier.scheme), None if part == "all" else part)
+    return measure_documents(find_documents(text, documents), documents, units, classifier)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluate a run and print its overall figures, one a line."""
+    """Evaluate a run, or the coding of documents, and print the overall figures, one a line."""
     parser = ArgumentParser(prog="policy-bert evaluate", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", help="run folder, as train leaves it")
-    parser.add_argument("--part", choices=PARTS, default="test", help="sentences to score (default: test)")
+    parser.add_argument(
+        "run", nargs="?", help="run folder, as train leaves it; with --units any model (default: shipped)"
+    )
+    parser.add_argument("--part", choices=(*PARTS, "development"), default="test", help="what to score (default: test)")
     parser.add_argument("--corpus", metavar="FILE", help="labelled file, if not where the run's configuration has it")
+    parser.add_argument("--units", metavar="FOLDER", help=f"a gold set of units in documents, such as {GOLD_SET}")
+    parser.add_argument("--text", nargs="+", default=[], metavar="FILE", help="the text that holds its documents")
     parser.add_argument("--engine", choices=("auto", "onnx", "torch"), default="auto")
     arguments = parser.parse_args(argv)
+    if arguments.units:
+        if not arguments.text:
+            parser.error("--units needs --text FILES, in which its documents are found")
+        if arguments.part not in ("development", "test", "all"):
+            parser.error(f"--part {arguments.part}: a gold set has the parts development and test")
+        for found in evaluate_documents(
+            arguments.units, arguments.text, arguments.part, arguments.run, arguments.engine
+        ):
+            print(found.name, found, sep="\t")
+        return 0
+    if not arguments.run:
+        parser.error("name a run folder, or --units FOLDER --text FILES")
+    if arguments.part == "development":
+        parser.error("--part development belongs to --units")
     figures = evaluate_run(arguments.run, arguments.part, arguments.corpus, arguments.engine)
     for key, title in TITLES.items():
         figure = figures[key]
