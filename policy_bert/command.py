@@ -44,11 +44,18 @@ def positive_int(text: str) -> int:
     return value
 
 
+class _StandardError(logging.Handler):
+    """Writes to what standard error is at that moment, which is not always what it was at the start."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 def configure_logging(level: int = logging.INFO) -> None:
     """Send the package's log to stderr, one plain line a record."""
     logger = logging.getLogger("policy_bert")
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _StandardError()
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
         logger.propagate = False
