@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -28,43 +29,7 @@ if TYPE_CHECKING:
     import datasets
 
 
-class Baseline(Protocol):
-    """A classifier of texts."""
-
-    def fit(self, texts: Sequence[str], labels: ArrayLike) -> Baseline:
-        """Learn from texts and their class ids; returns itself."""
-        ...
-
-    def predict_scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Scores of shape (texts, classes), each row summing to 1."""
-        ...
-
-
-class MajorityBaseline:
-    """Gives every text the class shares of the training texts, so always predicts the most frequent class."""
-
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-        self.shares: NDArray[np.float64] | None = None
-
-    def fit(self, texts: Sequence[str], labels: ArrayLike) -> MajorityBaseline:
-        """Count the classes; the texts do not matter."""
-        counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=self.classes)
-        self.shares = counts / counts.sum()
-        return self
-
-    def predict_scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """The class shares, once for each text: shape (texts, classes).
-
-        Raises:
-            ValueError: Before `fit`.
-        """
-        if self.shares is None:
-            raise ValueError("fit comes before predict_scores")
-        return np.tile(self.shares, (len(texts), 1))
-
-
-class NgramBaseline:
+class Baseline:
     """A scikit-learn pipeline from texts to classes; classes that training never saw score 0.
 
     A model without probabilities (the SVM) has its margins put through softmax: their order is the model's, their
@@ -79,7 +44,7 @@ class NgramBaseline:
         self.pipeline = pipeline
         self.classes = classes
 
-    def fit(self, texts: Sequence[str], labels: ArrayLike) -> NgramBaseline:
+    def fit(self, texts: Sequence[str], labels: ArrayLike) -> Baseline:
         """Learn from texts and their class ids; at least two classes must occur."""
         with warnings.catch_warnings():  # the number of passes is chosen, not waited for
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -104,13 +69,13 @@ class NgramBaseline:
 
 def tfidf_svm(classes: int, seed: int = 0) -> Baseline:
     """TF-IDF of character 1–4-grams and a linear SVM."""
-    return NgramBaseline(_tfidf(4, LinearSVC(C=0.25, class_weight="balanced", random_state=seed)), classes)
+    return Baseline(_tfidf(4, LinearSVC(C=0.25, class_weight="balanced", random_state=seed)), classes)
 
 
 def tfidf_logistic(classes: int, seed: int = 0) -> Baseline:
     """TF-IDF of character 1–3-grams and multinomial logistic regression; its scores are probabilities."""
     model = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000, random_state=seed)
-    return NgramBaseline(_tfidf(3, model), classes)
+    return Baseline(_tfidf(3, model), classes)
 
 
 def hashed_ngrams(classes: int, seed: int = 0) -> Baseline:
@@ -123,7 +88,7 @@ def hashed_ngrams(classes: int, seed: int = 0) -> Baseline:
     model = MLPClassifier(
         (64,), activation="identity", learning_rate_init=0.005, batch_size=32, max_iter=10, random_state=seed
     )
-    return NgramBaseline(Pipeline([("ngrams", ngrams), ("model", model)]), classes)
+    return Baseline(Pipeline([("ngrams", ngrams), ("model", model)]), classes)
 
 
 def _tfidf(longest: int, model: ClassifierMixin) -> Pipeline:
@@ -132,8 +97,8 @@ def _tfidf(longest: int, model: ClassifierMixin) -> Pipeline:
 
 
 def majority(classes: int, seed: int = 0) -> Baseline:
-    """The most frequent class for every text; `seed` changes nothing."""
-    return MajorityBaseline(classes)
+    """The class shares of the training texts for every text, so always the most frequent class."""
+    return Baseline(Pipeline([("model", DummyClassifier(strategy="prior"))]), classes)
 
 
 BASELINES: dict[str, Callable[[int, int], Baseline]] = {

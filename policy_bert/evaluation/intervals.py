@@ -28,12 +28,9 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Interval):
     """A difference, its interval, and the two-sided p-value of there being none."""
 
-    value: float
-    low: float
-    high: float
     p_value: float
 
 
@@ -108,8 +105,8 @@ def corrected_resampled_interval(values: ArrayLike, test_to_train: float, level:
     Raises:
         ValueError: Fewer than two values, or a ratio that is not above 0.
     """
-    mean, error, half = _corrected(values, test_to_train, level)
-    return Interval(mean, mean - half * error, mean + half * error)
+    found = corrected_resampled_t_test(values, test_to_train, level)
+    return Interval(found.value, found.low, found.high)
 
 
 def corrected_resampled_t_test(differences: ArrayLike, test_to_train: float, level: float = 0.95) -> Difference:
@@ -128,25 +125,17 @@ def corrected_resampled_t_test(differences: ArrayLike, test_to_train: float, lev
     """
     from scipy import stats
 
-    mean, error, half = _corrected(differences, test_to_train, level)
+    table = np.asarray(differences, dtype=np.float64)
+    if table.ndim != 1 or len(table) < 2 or not test_to_train > 0.0:
+        raise ValueError(f"expected at least two values and a ratio above 0, found {table.shape}, {test_to_train}")
+    mean = float(table.mean())
+    error = sqrt((1 / len(table) + test_to_train) * float(table.var(ddof=1)))
+    half = error * float(stats.t.ppf((1 + level) / 2, df=len(table) - 1))
     if error == 0.0:
         p_value = 1.0 if mean == 0.0 else 0.0
     else:
-        p_value = float(2 * stats.t.sf(abs(mean) / error, df=np.size(differences) - 1))
-    return Difference(mean, mean - half * error, mean + half * error, p_value)
-
-
-def _corrected(values: ArrayLike, test_to_train: float, level: float) -> tuple[float, float, float]:
-    """The mean, its corrected standard error and the t quantile."""
-    from scipy import stats
-
-    table = np.asarray(values, dtype=np.float64)
-    if table.ndim != 1 or len(table) < 2 or not test_to_train > 0.0:
-        raise ValueError(
-            f"expected at least two values and a ratio above 0, found shape {table.shape}, {test_to_train}"
-        )
-    error = sqrt((1 / len(table) + test_to_train) * float(table.var(ddof=1)))
-    return float(table.mean()), error, float(stats.t.ppf((1 + level) / 2, df=len(table) - 1))
+        p_value = float(2 * stats.t.sf(abs(mean) / error, df=len(table) - 1))
+    return Difference(mean, mean - half, mean + half, p_value)
 
 
 def jackknife_interval(value: float, left_out: ArrayLike, level: float = 0.95) -> Interval:

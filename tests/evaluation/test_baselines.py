@@ -56,11 +56,6 @@ def test_two_classes_are_enough(name):
         assert scores.argmax(axis=1).tolist() == [0, 1]
 
 
-def test_scores_come_after_fit():
-    with pytest.raises(ValueError, match="fit comes before"):
-        BASELINES["majority"](3, 0).predict_scores(["x"])
-
-
 def rows(origins):
     import datasets
 
