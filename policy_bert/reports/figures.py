@@ -189,7 +189,7 @@ class _Charts:
         return figure, axes
 
     def _word(self, key: str, *values: object) -> str:
-        return word(key, self.language, *values)
+        return word(self.language, key, *values)
 
     def _name(self, entry: Any) -> str:
         return self._text((self.english and entry.english) or entry.name, 40)
