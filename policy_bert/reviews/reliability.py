@@ -151,7 +151,7 @@ def _class_reliability(label: int, parts: IntArray) -> ClassReliability:
     first, second = parts[:, label, :].sum(-1), parts[:, :, label].sum(-1)
     neither = parts.sum((-1, -2)) - first - second + both
     folded = np.stack([both, first - both, second - both, neither], -1).reshape(-1, 2, 2)
-    counts = (int(units.sum()) for units in (first, second, both))
+    counts = int(first.sum()), int(second.sum()), int(both.sum())
     return ClassReliability(label, *counts, _estimate(_kappa_chance, folded), _estimate(_alpha_chance, folded))
 
 
