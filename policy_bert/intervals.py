@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Z_95 = 1.959963984540054
-LEAST_CORRELATION = (
-    0.1  # of units within a document: what is assumed where fewer documents than show it seem less alike
-)
+LEAST_CORRELATION = 0.1  # of units in a document: what is assumed where too few documents show it
 
 _T_95 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139)
 
@@ -24,11 +22,7 @@ def t_95(degrees: int) -> float:
     if degrees <= len(_T_95):
         return _T_95[degrees - 1]
     z = Z_95
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
+    terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
     return z + sum(term / degrees**power for power, term in enumerate(terms, 1))
 
 
@@ -73,10 +67,10 @@ def clustered_interval(counts: ArrayLike, totals: ArrayLike) -> tuple[float, flo
     """The interval of the share `counts.sum() / totals.sum()`, where units come clustered in documents.
 
     Wilson's interval with the effective sample size n / design effect (Kish 1965; compared with other intervals for
-    clustered proportions by Dean and Pagano 2015) and Student's t between documents in place of 1.96. The design
-    effect is the variance of the share by leaving out each document in turn (the jackknife) divided by that of
-    independent units, and at least what a correlation of 0.1 within documents gives, as few documents often seem less
-    alike than they are. With one document nothing can be said of others: None.
+    clustered proportions by Dean and Pagano 2015) and Student's t between documents in place of 1.96. The design effect
+    is the variance of the share by leaving out each document in turn (the jackknife) divided by that of independent
+    units, and at least what a correlation of 0.1 within documents gives: few documents often seem less alike than they
+    are. With one document nothing can be said of others: None.
 
     Args:
         counts: Units that count, by document; shape (documents,).

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from policy_bert.command import ArgumentParser, positive_int, run_command
 from policy_bert.errors import DataError
-from policy_bert.files import write_text, written_whole
+from policy_bert.files import write_text
 from policy_bert.labels import load_scheme
 from policy_bert.reports import columns
 from policy_bert.reviews.findings import Findings, compare_codes
 from policy_bert.reviews.project import apply_project
-from policy_bert.reviews.report import class_name, confusion_rows, render_report, share_rows, summarise
+from policy_bert.reviews.report import confusion_rows, disagreement_rows, render_report, share_rows, summarise
 from policy_bert.reviews.sheet import PROBABILITY, CodingSheet, read_coding_sheet
 from policy_bert.rows import open_writer
 from policy_bert.text import clean
@@ -40,21 +40,25 @@ def write_review(findings: Findings, folder: str | Path) -> list[Path]:
         DataError: The folder cannot be made or written.
     """
     folder = Path(folder)
+    figures = json.dumps(summarise(findings), ensure_ascii=False, indent=2) + "\n"
+    tables = {CONFUSION: confusion_rows, DISAGREEMENTS: disagreement_rows, SHARES: share_rows}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written = [folder / name for name in (REPORT, FIGURES, CONFUSION, DISAGREEMENTS)]
-        write_text(written[0], _storable(render_report(findings)))
-        write_text(written[1], _storable(json.dumps(summarise(findings), ensure_ascii=False, indent=2)) + "\n")
-        _write_table(written[2], *confusion_rows(findings))
-        _write_table(written[3], *_disagreements(findings))
-        if findings.shares.classes:
-            written.append(folder / SHARES)
-            _write_table(written[4], *share_rows(findings))
-        else:
+        if not findings.shares.classes:
+            tables.pop(SHARES)
             (folder / SHARES).unlink(missing_ok=True)
+        for name, text in ((REPORT, render_report(findings)), (FIGURES, figures)):
+            write_text(
+                folder / name, text.encode("utf-8", "replace").decode("utf-8")
+            )  # a cell may hold half a character
+        for name, rows_of in tables.items():
+            header, rows = rows_of(findings)
+            with open_writer(folder / name, "csv", header) as out:
+                for row in rows:
+                    out.write(dict(zip(header, row, strict=True)))
     except OSError as error:
         raise DataError(f"{folder}: cannot write the review: {error.strerror or error}") from error
-    return written
+    return [folder / name for name in (REPORT, FIGURES, *tables)]
 
 
 def append_training_rows(sheet: CodingSheet, path: str | Path) -> Counter[str]:
@@ -90,8 +94,7 @@ def append_training_rows(sheet: CodingSheet, path: str | Path) -> Counter[str]:
     if rows:
         separator = "\n" if content and not content.endswith("\n") else ""
         try:
-            with written_whole(path) as partial:
-                partial.write_bytes((content + separator + "".join(rows)).encode())
+            write_text(path, content + separator + "".join(rows))
         except OSError as error:
             raise DataError(f"{path}: cannot write the training file: {error.strerror}") from error
     return counts
@@ -124,7 +127,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in write_review(findings, options.output):
             log.info("wrote %s", path)
     if options.export:
-        _export(sheet, options.export)
+        counts = append_training_rows(sheet, options.export)
+        done = counts["added"], counts["present"], counts["uncoded"]
+        log.info("%s: %d rows added, %d there already, %d units of no class", options.export, *done)
+        if counts["conflicting"]:
+            text = "warning: %s: %d sentences stand there with another class; the file's rows stay"
+            log.warning(text, options.export, counts["conflicting"])
     if options.json:
         print(json.dumps(summarise(findings), ensure_ascii=False, indent=2))
     else:
@@ -133,59 +141,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="policy-bert review", description=(__doc__ or "").splitlines()[0], epilog=columns.PROTOCOL
-    )
+    about = (__doc__ or "").splitlines()[0]
+    parser = ArgumentParser(prog="policy-bert review", description=about, epilog=columns.PROTOCOL)
     parser.add_argument("workbook", help=f"{columns.WORKBOOK} with codes in its column {columns.HUMAN}")
     parser.add_argument("-o", "--output", metavar="DIR", help="folder for the report and its tables")
     parser.add_argument("--qda", metavar="QDPX", help="take the human codes from a project coded in QDA software")
     parser.add_argument("--export", metavar="TSV", help="append the human codes to a training file, each row once")
     parser.add_argument("--labels", metavar="YAML", help=f"label scheme, instead of the sheet {columns.SHEET_CODEBOOK}")
-    parser.add_argument(
-        "--strata",
-        type=positive_int,
-        metavar="K",
-        help=f"units were drawn at random within K strata of confidence; for other designs add a column {PROBABILITY}",
-    )
-    parser.add_argument(
-        "--target",
-        choices=("population", "documents"),
-        default="population",
-        help="what corrected shares are about: texts like these (default) or just these units",
-    )
+    strata = f"units were drawn at random within K strata of confidence; for other designs add a column {PROBABILITY}"
+    parser.add_argument("--strata", type=positive_int, metavar="K", help=strata)
+    target = "what corrected shares are about: texts like these (default) or just these units"
+    parser.add_argument("--target", choices=("population", "documents"), default="population", help=target)
     parser.add_argument("--skip-bad", action="store_true", help="leave out codes that are no class, and name them")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of the report")
     return parser
-
-
-def _export(sheet: CodingSheet, path: str) -> None:
-    counts = append_training_rows(sheet, path)
-    done = counts["added"], counts["present"], counts["uncoded"]
-    log.info("%s: %d rows added, %d there already, %d units of no class", path, *done)
-    if counts["conflicting"]:
-        text = "warning: %s: %d sentences stand there with another class; the file's rows stay"
-        log.warning(text, path, counts["conflicting"])
-
-
-def _disagreements(findings: Findings) -> tuple[list[str], list[list[str]]]:
-    header = [columns.UNIT, columns.DOCUMENT, columns.TEXT, columns.LABEL, columns.CONFIDENCE, columns.HUMAN]
-    rows = []
-    for unit in findings.sheet.units:
-        if unit.human is not None and unit.human != unit.predicted:
-            confidence = "" if unit.confidence is None else f"{unit.confidence:.4f}"
-            names = class_name(findings, unit.predicted), class_name(findings, unit.human)
-            rows.append([unit.id, unit.document, unit.text, names[0], confidence, names[1]])
-    return header, rows
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    with open_writer(path, "csv", header) as out:
-        for row in rows:
-            out.write(dict(zip(header, row, strict=True)))
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")  # a cell may hold half a character
 
 
 if __name__ == "__main__":

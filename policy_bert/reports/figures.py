@@ -59,7 +59,7 @@ def write_figures(tables: Tables, folder: Path, language: str = "zh") -> list[Pa
 class _Charts:
     def __init__(self, tables: Tables, language: str) -> None:
         self.tables = tables
-        self.language, self.english = language, language == "en"
+        self.language, self._word = language, partial(word, language)
         self.labels = [self._name(label) for label in tables.scheme.labels]
         self.groups = [self._name(group) for group in tables.scheme.groups]
 
@@ -188,11 +188,8 @@ class _Charts:
         axes.spines[["top", "right"]].set_visible(False)
         return figure, axes
 
-    def _word(self, key: str, *values: object) -> str:
-        return word(key, self.language, *values)
-
     def _name(self, entry: Any) -> str:
-        return self._text((self.english and entry.english) or entry.name, 40)
+        return self._text((self.language == "en" and entry.english) or entry.name, 40)
 
     def _text(self, text: str, limit: int = LABEL_CHARACTERS) -> str:
         text = text if len(text) <= limit else text[: limit - 1] + "…"

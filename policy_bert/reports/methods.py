@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import platform
 from dataclasses import dataclass
+from functools import partial
 
 from policy_bert import __version__
 from policy_bert.reports.coding import Coding
@@ -37,15 +38,13 @@ def describe_methods(coding: Coding, tables: Tables, today: datetime.date | None
     date = (today or datetime.date.today()).isoformat()
     chinese, english = (_facts(coding, tables, date, language) for language in ("zh", "en"))
     return Methods(
-        (*chinese, (f"{word('paragraph_text', 'zh')}（中文）", _paragraph(coding, tables, "zh"))),
-        (*english, (f"{word('paragraph_text', 'en')} (English)", _paragraph(coding, tables, "en"))),
+        (*chinese, (f"{word('zh', 'paragraph_text')}（中文）", _paragraph(coding, tables, "zh"))),
+        (*english, (f"{word('en', 'paragraph_text')} (English)", _paragraph(coding, tables, "en"))),
     )
 
 
 def _facts(coding: Coding, tables: Tables, date: str, language: str) -> list[tuple[str, Value]]:
-    def say(key: str, *values: object) -> str:
-        return word(key, language, *values)
-
+    say = partial(word, language)
     scheme, plan, yearless = coding.scheme, tables.plan, tables.without_year()
     plan_facts = {"sample": plan.sample, "units": plan.units, "margin": 100 * plan.margin, "focus": plan.focus}
     facts: list[tuple[str, Value]] = [
@@ -64,7 +63,7 @@ def _facts(coding: Coding, tables: Tables, date: str, language: str) -> list[tup
         (say("uncoded_count"), tables.uncoded),
         *((say("uncoded_reason", told_in(language, reason)), count) for reason, count in tables.reasons.items()),
         (say("review_count"), tables.review),
-        (say("plan"), say("plan_text").format(**plan_facts)),
+        (say("plan"), say("plan_text", **plan_facts)),
         (say("interval_method"), say("interval_text")),
     ]
     if yearless and tables.has_years:
@@ -79,31 +78,31 @@ def _facts(coding: Coding, tables: Tables, date: str, language: str) -> list[tup
 def _paragraph(coding: Coding, tables: Tables, language: str) -> str:
     english, plan = language == "en", tables.plan
     groups = [(english and group.english) or group.name for group in coding.scheme.groups]
-    sides, comma = word("comma", language).join(groups), "; " if english else "、"
+    sides, comma = word(language, "comma").join(groups), "; " if english else "、"
     shares = comma.join(map(_told, groups, tables.group_shares(), [language] * len(groups)))
     between = sum(row.coded > 0 for row in tables.documents) > 1
     facts = {
-        "unit": word(coding.unit, language),
+        "unit": word(language, coding.unit),
         "version": __version__,
         "documents": len(tables.documents),
         "total": tables.coded + tables.uncoded,
         "classes": len(coding.scheme),
-        "sides": word("paragraph_sides", language, sides) if sides else "",
+        "sides": word(language, "paragraph_sides", sides) if sides else "",
         "model": coding.model_digest[:12],
         "least": f"{coding.rules.min_confidence:g}",
         "coded": tables.coded,
         "uncoded": tables.uncoded,
-        "shares": word("paragraph_shares", language, shares) if shares and tables.coded else "",
-        "intervals": word("paragraph_intervals" if between else "paragraph_one_document", language),
+        "shares": word(language, "paragraph_shares", shares) if shares and tables.coded else "",
+        "intervals": word(language, "paragraph_intervals" if between else "paragraph_one_document"),
         "sample": plan.sample,
         "margin": f"{plan.margin:.1%}",
     }
-    return word("paragraph_form", language).format(**facts)
+    return word(language, "paragraph_form", **facts)
 
 
 def _told(name: str, share: Share, language: str) -> str:
     bounds = () if share.low is None or share.high is None else (f"{share.low:.1%}–{share.high:.1%}",)
-    return f"{name} {share.share:.1%}" + (word("paragraph_range", language, *bounds) if bounds else "")
+    return f"{name} {share.share:.1%}" + (word(language, "paragraph_range", *bounds) if bounds else "")
 
 
 def _environment(comma: str) -> str:

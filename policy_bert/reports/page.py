@@ -90,7 +90,7 @@ def _tables_record(coding: Coding, tables: Tables, methods: Methods) -> dict[str
         "trend": asdict(tables.trend()) if tables.has_years else None,
         "withoutYear": tables.without_year(),
         "reasons": {reason: told_in("en", reason) for reason in tables.reasons},
-        "words": {language: {key: word(key, language) for key in WORDS} for language in ("zh", "en")},
+        "words": {language: {key: word(language, key) for key in WORDS} for language in ("zh", "en")},
         "methods": {"zh": methods.chinese, "en": methods.english},
     }
 

@@ -13,13 +13,14 @@ import datetime
 import re
 import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from xml.sax.saxutils import XMLGenerator
 
 from policy_bert import __version__
-from policy_bert.labels import LabelScheme
+from policy_bert.labels import Label, LabelScheme
 from policy_bert.reports.coding import CodedDocument, CodedUnit, Coding
 from policy_bert.reports.columns import PROTOCOL, UNCODED, UNCODED_MEANING
 from policy_bert.reports.listing import alternatives_text
@@ -44,10 +45,7 @@ def stable_guid(*parts: str) -> str:
 def write_codebook(scheme: LabelScheme, path: Path) -> None:
     """Write `codebook.qdc`: the sides as parent codes, the classes below them, with definitions and colours."""
     with path.open("wb") as out:
-        xml = _Xml(out)
-        xml.open("CodeBook", {"xmlns": CODEBOOK_NAMESPACE, "origin": ORIGIN})
-        _write_codes(xml, scheme)
-        xml.close("CodeBook")
+        _write_codes(_Xml(out), scheme, xmlns=CODEBOOK_NAMESPACE, origin=ORIGIN)
 
 
 def write_project(coding: Coding, path: Path, now: datetime.datetime | None = None) -> None:
@@ -68,55 +66,44 @@ class _Xml:
     """An XML file that is written in a stream, with characters that XML forbids replaced."""
 
     def __init__(self, out: IO[bytes]) -> None:
-        self._generator = XMLGenerator(out, encoding="utf-8", short_empty_elements=True)  # type: ignore[arg-type]
+        self._generator: Any = XMLGenerator(out, encoding="utf-8", short_empty_elements=True)  # type: ignore[arg-type]
         self._generator.startDocument()
 
-    def open(self, name: str, attributes: Mapping[str, str] | None = None) -> None:
-        self._generator.startElement(name, {k: xml_text(v) for k, v in (attributes or {}).items()})  # type: ignore[arg-type]
+    @contextmanager
+    def element(self, tag: str, **attributes: str) -> Iterator[None]:
+        self._generator.startElement(tag, {name: xml_text(value) for name, value in attributes.items()})
+        yield
+        self._generator.endElement(tag)
 
-    def close(self, *names: str) -> None:
-        for name in names:
-            self._generator.endElement(name)
-
-    def leaf(self, name: str, text: str = "", attributes: Mapping[str, str] | None = None) -> None:
-        self.open(name, attributes)
-        if text:
-            self._generator.characters(xml_text(text))
-        self.close(name)
+    def leaf(self, tag: str, text: str = "", **attributes: str) -> None:
+        with self.element(tag, **attributes):
+            if text:
+                self._generator.characters(xml_text(text))
 
 
 class _Project:
     def __init__(self, xml: _Xml, coding: Coding, archive: zipfile.ZipFile, stamp: str) -> None:
-        self.xml, self.coding, self.archive = xml, coding, archive
+        self.xml, self.coding, self.archive, self.stamp = xml, coding, archive, stamp
         self.user = stable_guid("user", ORIGIN, coding.model_digest)
         self.made = {"creatingUser": self.user, "creationDateTime": stamp}
-        self.stamp = stamp
         self.types: dict[str, str] = {}
 
     def write(self) -> None:
         """Write the elements in the order of the schema: users, codes, variables, cases, sources, the protocol."""
-        xml = self.xml
-        attributes = {"xmlns": PROJECT_NAMESPACE, "name": "policy_bert", "origin": ORIGIN}
-        xml.open("Project", attributes | {"creatingUserGUID": self.user, "creationDateTime": self.stamp})
-        xml.open("Users")
-        xml.leaf("User", attributes={"guid": stable_guid("user", CODER), "name": CODER, "id": "coder"})
-        xml.leaf("User", attributes={"guid": self.user, "name": ORIGIN, "id": "policy_bert"})
-        xml.close("Users")
-        xml.open("CodeBook")
-        _write_codes(xml, self.coding.scheme)
-        xml.close("CodeBook")
-        self._write_variables()
-        if self.coding.parts:
-            xml.open("Cases")
-            for document in self.coding.documents():
-                self._write_case(document)
-            xml.close("Cases")
-            xml.open("Sources")
-            for document in self.coding.documents():
-                self._write_source(document)
-            xml.close("Sources")
-        xml.leaf("Description", PROTOCOL)
-        xml.close("Project")
+        xml, made = self.xml, {"creatingUserGUID": self.user, "creationDateTime": self.stamp}
+        with xml.element("Project", xmlns=PROJECT_NAMESPACE, name="policy_bert", origin=ORIGIN, **made):
+            with xml.element("Users"):
+                xml.leaf("User", guid=stable_guid("user", CODER), name=CODER, id="coder")
+                xml.leaf("User", guid=self.user, name=ORIGIN, id="policy_bert")
+            _write_codes(xml, self.coding.scheme)
+            self._write_variables()
+            for tag, write in (("Cases", self._write_case), ("Sources", self._write_source)):
+                if self.coding.parts:
+                    with xml.element(tag):
+                        for document in self.coding.documents():
+                            name = f"{document.id} {document.name}"
+                            write(document, name, stable_guid("source", document.id, document.name, document.text))
+            xml.leaf("Description", PROTOCOL)
 
     def _write_variables(self) -> None:
         """Declare a variable for every field that some document states, a number where the years are all numbers."""
@@ -126,57 +113,42 @@ class _Project:
                 if value and self.types.get(name) != "Text":
                     self.types[name] = "Integer" if number else "Text"
         if self.types:
-            self.xml.open("Variables")
-            for prefix in ("", CASE_VARIABLE):
-                for name, kind in self.types.items():
-                    guid = stable_guid("variable", prefix + name)
-                    attributes = {"guid": guid, "name": prefix + name, "typeOfVariable": kind}
-                    self.xml.leaf("Variable", attributes=attributes)
-            self.xml.close("Variables")
+            with self.xml.element("Variables"):
+                for prefix in ("", CASE_VARIABLE):
+                    for name, kind in self.types.items():
+                        guid = stable_guid("variable", prefix + name)
+                        self.xml.leaf("Variable", guid=guid, name=prefix + name, typeOfVariable=kind)
 
     def _write_values(self, document: CodedDocument, prefix: str) -> None:
         fields = document.fields()
         for name, kind in self.types.items():
             if fields.get(name):
-                self.xml.open("VariableValue")
-                self.xml.leaf("VariableRef", attributes={"targetGUID": stable_guid("variable", prefix + name)})
-                self.xml.leaf(f"{kind}Value", fields[name])
-                self.xml.close("VariableValue")
+                with self.xml.element("VariableValue"):
+                    self.xml.leaf("VariableRef", targetGUID=stable_guid("variable", prefix + name))
+                    self.xml.leaf(f"{kind}Value", fields[name])
 
-    def _write_case(self, document: CodedDocument) -> None:
-        source = _source_guid(document)
-        self.xml.open("Case", {"guid": stable_guid("case", source), "name": f"{document.id} {document.name}"})
-        self._write_values(document, CASE_VARIABLE)
-        self.xml.leaf("SourceRef", attributes={"targetGUID": source})
-        self.xml.close("Case")
+    def _write_case(self, document: CodedDocument, name: str, source: str) -> None:
+        with self.xml.element("Case", guid=stable_guid("case", source), name=name):
+            self._write_values(document, CASE_VARIABLE)
+            self.xml.leaf("SourceRef", targetGUID=source)
 
-    def _write_source(self, document: CodedDocument) -> None:
-        xml = self.xml
-        guid = _source_guid(document)
+    def _write_source(self, document: CodedDocument, name: str, guid: str) -> None:
         # One character for one, so that positions stay: no "\r", which importers fold, and nothing UTF-8 cannot hold.
         text = re.sub(r"[\r\ud800-\udfff]", " ", document.text)
         self.archive.writestr(f"sources/{guid}.txt", text.encode("utf-8"))
-        name = f"{document.id} {document.name}"
-        xml.open("TextSource", {"guid": guid, "name": name, "plainTextPath": f"internal://{guid}.txt"} | self.made)
-        for unit in document.units:
-            if unit.label is not None:
-                self._write_selection(guid, unit, unit.label)
-        self._write_values(document, "")
-        xml.close("TextSource")
+        with self.xml.element("TextSource", guid=guid, name=name, plainTextPath=f"internal://{guid}.txt", **self.made):
+            for unit in document.units:
+                if unit.label is not None:
+                    self._write_selection(guid, unit, unit.label)
+            self._write_values(document, "")
 
     def _write_selection(self, source: str, unit: CodedUnit, label: int) -> None:
-        xml = self.xml
-        guid = stable_guid("selection", source, unit.id)
+        xml, scheme, guid = self.xml, self.coding.scheme, stable_guid("selection", source, unit.id)
         place = {"startPosition": str(unit.start), "endPosition": str(unit.end)}
-        xml.open("PlainTextSelection", {"guid": guid, "name": unit.id} | place | self.made)
-        xml.leaf("Description", confidence_note(unit, self.coding.scheme))
-        xml.open("Coding", {"guid": stable_guid("coding", source, unit.id)} | self.made)
-        xml.leaf("CodeRef", attributes={"targetGUID": label_guid(self.coding.scheme, label)})
-        xml.close("Coding", "PlainTextSelection")
-
-
-def _source_guid(document: CodedDocument) -> str:
-    return stable_guid("source", document.id, document.name, document.text)
+        with xml.element("PlainTextSelection", guid=guid, name=unit.id, **place, **self.made):
+            xml.leaf("Description", confidence_note(unit, scheme))
+            with xml.element("Coding", guid=stable_guid("coding", source, unit.id), **self.made):
+                xml.leaf("CodeRef", targetGUID=label_guid(scheme, label))
 
 
 def confidence_note(unit: CodedUnit, scheme: LabelScheme) -> str:
@@ -195,32 +167,25 @@ def xml_text(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def _write_codes(xml: _Xml, scheme: LabelScheme) -> None:
+def _write_codes(xml: _Xml, scheme: LabelScheme, **attributes: str) -> None:
+    """Write the codebook: sides with their classes, classes without a side, and 未编码."""
     colours, sides = label_colours(scheme), group_colours(scheme)
 
-    def write_label(label: int) -> None:
-        entry = scheme.labels[label]
-        attributes = {"guid": label_guid(scheme, label), "name": entry.name, "isCodable": "true"}
-        xml.open("Code", attributes | {"color": colours[label]})
-        english = ": ".join(part for part in (entry.english, entry.definition) if part)
-        xml.leaf("Description", "\n".join(part for part in (entry.chinese_definition, english) if part))
-        xml.close("Code")
+    def write_labels(labels: Iterable[Label]) -> None:
+        for label in labels:
+            guid, colour = label_guid(scheme, label.id), colours[label.id]
+            with xml.element("Code", guid=guid, name=label.name, isCodable="true", color=colour):
+                english = ": ".join(filter(None, (label.english, label.definition)))
+                xml.leaf("Description", "\n".join(filter(None, (label.chinese_definition, english))))
 
-    xml.open("Codes")
-    for group in scheme.groups:
-        guid = stable_guid("group", scheme.name, group.id)
-        xml.open("Code", {"guid": guid, "name": group.name, "isCodable": "false", "color": sides[group.id]})
-        xml.leaf("Description", group.english)
-        for label in scheme.in_group(group.id):
-            write_label(label.id)
-        xml.close("Code")
-    known = {group.id for group in scheme.groups}
-    for label in scheme.labels:
-        if label.group not in known:
-            write_label(label.id)
-    if UNCODED not in scheme.names:
-        guid = stable_guid("code", scheme.name, UNCODED)
-        xml.open("Code", {"guid": guid, "name": UNCODED, "isCodable": "true", "color": "#9AA0A6"})
-        xml.leaf("Description", UNCODED_MEANING)
-        xml.close("Code")
-    xml.close("Codes")
+    with xml.element("CodeBook", **attributes), xml.element("Codes"):
+        for group in scheme.groups:
+            guid = stable_guid("group", scheme.name, group.id)
+            with xml.element("Code", guid=guid, name=group.name, isCodable="false", color=sides[group.id]):
+                xml.leaf("Description", group.english)
+                write_labels(scheme.in_group(group.id))
+        write_labels(label for label in scheme.labels if label.group not in sides)
+        if UNCODED not in scheme.names:
+            guid = stable_guid("code", scheme.name, UNCODED)
+            with xml.element("Code", guid=guid, name=UNCODED, isCodable="true", color="#9AA0A6"):
+                xml.leaf("Description", UNCODED_MEANING)

@@ -12,21 +12,22 @@ from policy_bert.documents import REASONS
 
 _TABLE = yaml.safe_load((Path(__file__).parent / "templates" / "words.yaml").read_text(encoding="utf-8"))
 WORDS: Mapping[str, tuple[str, str]] = {key: tuple(pair) for key, pair in _TABLE["words"].items()}
+_TEXTS = {**_TABLE["review"], **WORDS}
 FIELDS = ("document", "title", "number", "issuer", "date", "year")
 
 _KINDS = {reason: kind.replace("_", " ") for kind, reason in REASONS.items() if reason}
 _CHINESE = re.compile("[\u3400-\u9fff]")
 
 
-def word(key: str, language: str, *values: object) -> str:
-    """A word or sentence of the table in a language, `zh` or `en`, with its values filled in."""
-    text = WORDS[key][language == "en"]
-    return text.format(*values) if values else text
+def word(language: str, key: str, *values: object, **named: object) -> str:
+    """A word or sentence in a language, `zh`, `en` or `both` (Chinese, then English), with its values filled in."""
+    text = "".join(_TEXTS[key]) if language == "both" else _TEXTS[key][language == "en"]
+    return text.format(*values, **named) if values or named else text
 
 
 def field_word(field: str, language: str = "zh") -> str:
     """What a field of documents is called; a column of the metadata keeps its name."""
-    return word(field, language) if field in FIELDS else field
+    return word(language, field) if field in FIELDS else field
 
 
 def told_in(language: str, message: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy_bert.errors import DataError
+from policy_bert.reports.columns import UNCODED
+from policy_bert.reports.words import word
 from policy_bert.reviews.correction import CorrectedShare, Target, confidence_strata, corrected_shares, selection_z
 from policy_bert.reviews.reliability import Reliability, measure_reliability
 from policy_bert.reviews.sheet import PROBABILITY, CodingSheet, SheetUnit
@@ -18,11 +20,6 @@ from policy_bert.reviews.sheet import PROBABILITY, CodingSheet, SheetUnit
 PICKED_Z = 4.0
 LEAST_RANDOM_UNITS = 30
 AUTOMATIC_STRATA = 5
-ALL_DIFFER = (
-    "所有人工编码都与分类器不同。如果只改了编错的单元，一致率必然接近零，不能报告：请按 review --help 的规程编码。"
-    "All human codes differ from the classifier's. Agreement over changed units alone is near zero by construction and "
-    "cannot be reported: see the protocol in review --help."
-)
 
 Design = Literal["random", "random numbers", "probabilities", "strata", "none"]
 
@@ -64,7 +61,12 @@ class Findings:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know of agreement and shares."""
-        return (ALL_DIFFER,) * (self.reliability.agreement.value == 0) + self.shares.warnings
+        return (word("both", "all_differ"),) * (self.reliability.agreement.value == 0) + self.shares.warnings
+
+    def class_name(self, label: int) -> str:
+        """The class's name; 未编码 for no instrument."""
+        names = self.sheet.scheme.names
+        return names[label] if label < len(names) else UNCODED
 
 
 def compare_codes(sheet: CodingSheet, strata: int | None = None, target: Target = "population") -> Findings:
@@ -91,46 +93,31 @@ def compare_codes(sheet: CodingSheet, strata: int | None = None, target: Target 
 
 
 def _correct(sheet: CodingSheet, wanted_strata: int | None, target: Target) -> Shares:
-    population = _population(sheet)
+    population, sides = _population(sheet), len(sheet.scheme.groups)
+    confidences = np.array([1.0 if unit.confidence is None else unit.confidence for unit in population])
     reviewed = np.flatnonzero([unit.human is not None for unit in population])
-    with_uncoded = any(unit.predicted == len(sheet.scheme) for unit in population)
+    design: Design = "none"
+    strata, probabilities, warnings = None, None, []
     if not len(reviewed):
-        return Shares(
-            "none",
-            len(population),
-            with_uncoded,
-            0,
-            warnings=("没有复核过有类别的单元。No unit that has a class was reviewed.",),
-        )
-    chances = [population[i].probability for i in reviewed]
-    strata: NDArray[np.int64] | None = None
-    probabilities: NDArray[np.float64] | None = None
-    warnings: list[str] = []
-    if any(chance is not None for chance in chances):
-        design: Design = "probabilities"
-        probabilities = _probabilities(sheet, [population[i] for i in reviewed])
+        warnings = [word("both", "none_reviewed")]
+    elif any(population[i].probability is not None for i in reviewed):
+        design, probabilities = "probabilities", _probabilities(sheet, [population[i] for i in reviewed])
     elif wanted_strata is not None:
-        design, strata = "strata", confidence_strata(_confidences(population), reviewed, wanted_strata)
+        design, strata = "strata", confidence_strata(confidences, reviewed, wanted_strata)
     else:
-        design, reviewed, strata, warnings = _guess_design(population, reviewed)
+        design, reviewed, strata, warnings = _guess_design(population, confidences, reviewed)
+    with_uncoded = any(unit.predicted == len(sheet.scheme) for unit in population)
+    shares = Shares(design, len(population), with_uncoded, len(reviewed), warnings=tuple(warnings))
     if design == "none":
-        return Shares("none", len(population), with_uncoded, len(reviewed), warnings=tuple(warnings))
+        return shares
     options = {"strata": strata, "probabilities": probabilities, "target": target, "documents": _documents(population)}
     predicted = np.array([unit.predicted for unit in population])
     human = np.array([population[i].human for i in reviewed])
     side = _side_of_classes(sheet)
-    classes = corrected_shares(predicted, reviewed, human, len(side), **options)  # type: ignore[arg-type]
-    sides = corrected_shares(side[predicted], reviewed, side[human], len(sheet.scheme.groups) + 1, **options)  # type: ignore[arg-type]
-    return Shares(
-        design,
-        len(population),
-        with_uncoded,
-        len(reviewed),
-        1 if strata is None else len(np.unique(strata)),
-        tuple(classes),
-        tuple(sides[: len(sheet.scheme.groups)]),
-        tuple(warnings),
-    )
+    by_class = corrected_shares(predicted, reviewed, human, len(side), **options)  # type: ignore[arg-type]
+    by_side = corrected_shares(side[predicted], reviewed, side[human], sides + 1, **options)  # type: ignore[arg-type]
+    count = 1 if strata is None else len(np.unique(strata))
+    return replace(shares, strata=count, classes=tuple(by_class), groups=tuple(by_side[:sides]))
 
 
 def _documents(units: Sequence[SheetUnit]) -> NDArray[np.int64]:
@@ -148,39 +135,21 @@ def _population(sheet: CodingSheet) -> list[SheetUnit]:
 
 
 def _guess_design(
-    population: list[SheetUnit], reviewed: NDArray[np.int64]
+    population: list[SheetUnit], confidences: NDArray[np.float64], reviewed: NDArray[np.int64]
 ) -> tuple[Design, NDArray[np.int64], NDArray[np.int64] | None, list[str]]:
     """How the units were probably drawn: at random, partly by random number, or by confidence."""
-    z = selection_z(_confidences(population), reviewed)
+    z = selection_z(confidences, reviewed)
     if abs(z) <= PICKED_Z:
         return "random", reviewed, None, []
-    low = z < 0
-    finding = (
-        f"复核单元不是随机样本，而是置信度{'最低' if low else '最高'}的单元。"
-        f"The reviewed units are no random sample: the {'least' if low else 'most'} certain were picked (z = {z:.1f})."
-    )
+    finding = word("both", "picked_least" if z < 0 else "picked_most", z)
     drawn = _drawn_by_random_number(population, reviewed)
     if len(drawn) >= LEAST_RANDOM_UNITS:
-        advice = (
-            f"占比只按随机数最小的 {len(drawn)} 个单元校正。"
-            f"Shares are corrected by the {len(drawn)} units of lowest random number alone."
-        )
-        return "random numbers", drawn, None, [f"{finding} {advice}"]
+        return "random numbers", drawn, None, [f"{finding} {word('both', 'by_random_number', len(drawn))}"]
     try:
-        strata = confidence_strata(_confidences(population), reviewed, AUTOMATIC_STRATA)
+        strata = confidence_strata(confidences, reviewed, AUTOMATIC_STRATA)
     except DataError:
-        advice = (
-            f"无法校正占比：请按“随机数”排序后从头编码，或加一列“{PROBABILITY}”写明每个单元被抽中的概率。"
-            "Shares cannot be corrected without inclusion probabilities: code units drawn at random (sort by 随机数, "
-            f"code from the top), or add a column {PROBABILITY} with each unit's chance to be drawn."
-        )
-        return "none", reviewed, None, [f"{finding} {advice}"]
-    advice = (
-        f"占比按置信度分 {AUTOMATIC_STRATA} 层校正，视各层为随机抽取；若知道抽样概率，请加一列“{PROBABILITY}”。"
-        f"Shares are corrected within {AUTOMATIC_STRATA} strata of confidence, as if units had been drawn at random "
-        f"within each; add a column {PROBABILITY} if their chances are known."
-    )
-    return "strata", reviewed, strata, [f"{finding} {advice}"]
+        return "none", reviewed, None, [f"{finding} {word('both', 'not_corrected')}"]
+    return "strata", reviewed, strata, [f"{finding} {word('both', 'by_strata', AUTOMATIC_STRATA)}"]
 
 
 def _drawn_by_random_number(population: list[SheetUnit], reviewed: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -191,10 +160,6 @@ def _drawn_by_random_number(population: list[SheetUnit], reviewed: NDArray[np.in
     order = np.argsort(numbers, kind="stable")
     seen = np.isin(order, reviewed)
     return np.sort(order[: len(order) if seen.all() else int(np.argmin(seen))])
-
-
-def _confidences(population: list[SheetUnit]) -> NDArray[np.float64]:
-    return np.array([1.0 if unit.confidence is None else unit.confidence for unit in population])
 
 
 def _probabilities(sheet: CodingSheet, reviewed: list[SheetUnit]) -> NDArray[np.float64]:

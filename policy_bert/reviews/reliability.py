@@ -1,6 +1,6 @@
 """How far two coders agree: observed agreement, Cohen's κ and Krippendorff's α, overall and class by class.
 
-Everything is a function of the agreement table, the count of units by first and second coder's class, so the
+Everything is a function of the agreement table, the count of units by first (rows) and second coder's class, so the
 coefficients take stacks of tables: the whole table less each document's is what its interval is made of.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from policy_bert.evaluation.measures import confusion_matrix
 from policy_bert.intervals import cluster_degrees, clustered_interval, t_95, wilson_interval
 
 FloatArray = NDArray[np.float64]
@@ -71,24 +72,6 @@ class Reliability:
     classes: tuple[ClassReliability, ...]
 
 
-def agreement_table(first: IntArray, second: IntArray, classes: int) -> IntArray:
-    """Counts of units by the first coder's class (rows) and the second's (columns), shape (classes, classes).
-
-    >>> agreement_table(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
-    [[1, 1], [0, 1]]
-
-    Raises:
-        ValueError: The coders coded different numbers of units, or a class is not in 0 … classes - 1.
-    """
-    first, second = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f"expected two vectors of one length, found shapes {first.shape} and {second.shape}")
-    for codes in (first, second):
-        if codes.size and not 0 <= codes.min() <= codes.max() < classes:
-            raise ValueError(f"expected classes from 0 to {classes - 1}, found {codes.min()} to {codes.max()}")
-    return np.bincount(first * classes + second, minlength=classes**2).reshape(classes, classes).astype(np.int64)
-
-
 def cohen_kappa(table: NDArray[np.generic]) -> FloatArray:
     """Cohen's κ (Cohen 1960) of tables of shape (..., classes, classes); NaN where chance alone agrees fully."""
     return _beyond_chance(table, _kappa_chance)
@@ -142,7 +125,7 @@ def measure_reliability(
     Raises:
         ValueError: There is no unit, the lengths differ, or a class is out of range.
     """
-    table = agreement_table(first, second, classes)
+    table = confusion_matrix(first, second, classes)
     units = int(table.sum())
     if not units:
         raise ValueError("expected at least one unit coded by both coders")
@@ -165,17 +148,11 @@ def measure_reliability(
 def _class_reliability(label: int, parts: IntArray) -> ClassReliability:
     """The class against all others: tables of shape (documents, 2, 2), the class first."""
     both = parts[:, label, label]
-    first, second = parts[:, label, :].sum(-1) - both, parts[:, :, label].sum(-1) - both
-    neither = parts.sum((-1, -2)) - both - first - second
-    folded = np.stack([np.stack([both, first], -1), np.stack([second, neither], -1)], -2)
-    return ClassReliability(
-        label=label,
-        first_units=int((both + first).sum()),
-        second_units=int((both + second).sum()),
-        both_units=int(both.sum()),
-        kappa=_estimate(_kappa_chance, folded),
-        alpha=_estimate(_alpha_chance, folded),
-    )
+    first, second = parts[:, label, :].sum(-1), parts[:, :, label].sum(-1)
+    neither = parts.sum((-1, -2)) - first - second + both
+    folded = np.stack([both, first - both, second - both, neither], -1).reshape(-1, 2, 2)
+    counts = int(first.sum()), int(second.sum()), int(both.sum())
+    return ClassReliability(label, *counts, _estimate(_kappa_chance, folded), _estimate(_alpha_chance, folded))
 
 
 def _estimate(chance: Callable[[FloatArray], FloatArray], parts: IntArray) -> Estimate:
