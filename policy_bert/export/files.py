@@ -17,9 +17,7 @@ from policy_bert.export.bert_weights import BertShape, QuantizedMatrix
 from policy_bert.export.graph import OnnxBert
 from policy_bert.export.nodes import MICROSOFT_OPSET, OPSET
 from policy_bert.scoring.batching import SentenceTokenizer
-from policy_bert.scoring.engine import Engine
-from policy_bert.scoring.onnx_engine import OnnxEngine
-from policy_bert.scoring.torch_engine import TorchEngine
+from policy_bert.scoring.engine import Engine, OnnxEngine, TorchEngine
 
 _CHECKED_BATCHES, _CHECKED_ROWS = 16, 4
 

@@ -23,7 +23,7 @@ from policy_bert.export.quantization import (
 )
 from policy_bert.scoring.batching import SentenceTokenizer
 from policy_bert.scoring.classifier import PolicyClassifier
-from policy_bert.scoring.onnx_engine import OnnxEngine
+from policy_bert.scoring.engine import OnnxEngine
 
 _CALIBRATION_SENTENCES = 256
 _ROWS_A_MATRIX = 512
