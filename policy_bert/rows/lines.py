@@ -6,6 +6,7 @@ import codecs
 import functools
 import io
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,15 +83,14 @@ def open_input(path: str | Path) -> IO[bytes]:
     """
     if str(path) == "-":
         return getattr(sys.stdin, "buffer", None) or io.BytesIO()
-    path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DataError(f"{path}: expected a file, found a folder")
     try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check the name and the folder") from None
+        return open(path, "rb")
     except OSError as error:
-        raise DataError(f"{path}: cannot read the file: {error.strerror}") from error
+        missing = isinstance(error, FileNotFoundError)
+        reason = "no such file; check the name and the folder" if missing else error.strerror
+        raise DataError(f"{path}: cannot read the file: {reason}") from error
 
 
 class LineReader:
@@ -109,7 +109,7 @@ class LineReader:
 
     def __init__(self, stream: IO[bytes], source: str, encoding: str = "auto") -> None:
         self._stream, self._source = stream, source
-        head = self._read_head()
+        head = self._read()
         if not head:
             raise DataError(f"{source}: expected text, found an empty file")
         self._encoding = find_encoding(head, len(head) < BLOCK_BYTES, source, encoding)
@@ -137,19 +137,9 @@ class LineReader:
         if remainder:
             yield remainder[:-1] if remainder.endswith("\r") else remainder
 
-    def _read_head(self) -> bytes:
-        """The first block, filled up however small the pieces that a pipe delivers."""
-        head = b""
-        while len(head) < BLOCK_BYTES:
-            piece = self._read(BLOCK_BYTES - len(head))
-            if not piece:
-                break
-            head += piece
-        return head
-
-    def _read(self, size: int) -> bytes:
+    def _read(self) -> bytes:
         try:
-            return self._stream.read(size)
+            return self._stream.read(BLOCK_BYTES)
         except OSError as error:
             raise DataError(f"{self._source}: cannot read the file: {error.strerror}") from error
 
@@ -176,4 +166,4 @@ class LineReader:
                 return
             line += text.count("\n")
             offset += len(block)
-            block = self._read(BLOCK_BYTES)
+            block = self._read()
