@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from policy_bert.documents.metadata import title_lines
 from policy_bert.documents.model import UnitKind
 from policy_bert.documents.structure.background import begins_with_act, section_kind
 from policy_bert.documents.structure.marks import find_marker
 from policy_bert.documents.structure.numerals import parse_numeral
 
-Genre = Literal["report", "reply", "interview"]
+Genre = Literal["report", "reply", "interview", "account"]
 
 _GENRES: tuple[tuple[Genre, re.Pattern[str]], ...] = (
     (
@@ -63,6 +64,15 @@ _FOOTNOTE = re.compile(
 _PAST_TENSE = re.compile(
     r"[\u4e00-\u9fff]了|已[经于在成建形完]?|累计|达到?\d|目前|取得|近年来|去年|以来|20\d\d年[^，。]{0,6}(?:月|，)|增长|荣获|先后|共(?:有|计|组织)"
 )
+# What a text that orders does in most of its sentences, and what one that only tells (news, research, statistics) does.
+_ACTS = re.compile(
+    r"应当|应该|必须|不得|严禁|可以|给予|奖励|补助|处以|负责|[，；](?:要|须|应)|(?:^|\n)[^\u4e00-\u9fff]*(?:[一二三四五六七八九十]+(?:是|[）)、])\s*)?(?:要|应|须|禁止|请|进一步|积极|大力|充分|全面|继续|切实"
+    r"|各|组织|围绕|探索|坚持|发展|建设|对|依托|统筹|促进|鼓励|支持|加[快强大]|推[动进]|建立|健全|完善|实施|开展|提[升高]|强化|深化|优化|落实|规范|严格|明确|制定)"
+)
+_TELLS = re.compile(
+    r"表示|指出|介绍|认为|记者|通讯员|出席|致辞|[\u4e00-\u9fff]了(?!解)|去年|今年|同比|显示|截至|目前|[是为][^。]{2,30}的|\d日[，,]|\d年[，,]|分别[为是]"
+)
+_ORDERED = re.compile(r"第[一二三四五六七八九十]+条|^各[^。]{2,60}[：:]$|特此|印发给你们|通知如下", re.MULTILINE)
 _RUN = 4
 _ADDRESS = 2  # sentences with which a text opens, before which nothing is yet told
 
@@ -96,7 +106,7 @@ class Course:
     def head(self, heading: str, numbered: bool = False) -> None:
         """Take note of a heading, given without its numbering; only a numbered one goes on after the closing words."""
         self._closed = self._closed and not numbered
-        if self.genre is None:
+        if self.genre in (None, "account"):
             return
         if self.genre == "interview":
             if is_question(heading):
@@ -124,6 +134,8 @@ class Course:
                 self.head(sentence)
                 return "heading"
             return "background" if self.tells and not _INTENDS.search(sentence[:400]) else None
+        if self.genre == "account":
+            return None if _INTENDS.search(sentence[:400]) else "background"
         if self._closed or _FOOTNOTE.match(sentence):
             return "definition"
         if self.genre == "report" and _CLOSES.search(sentence[-200:]):
@@ -185,4 +197,14 @@ def _genre(lines: Sequence[str]) -> Genre | None:
         return "report"
     if sum(is_question(line) for line in lines[:80] if len(line) < 100) >= 3:
         return "interview"
-    return None
+    return "account" if _only_tells(lines) else None
+
+
+def _only_tells(lines: Sequence[str]) -> bool:
+    """Whether a text without a title, an addressee or articles tells in more of its sentences than it orders."""
+    if title_lines(lines) or _ORDERED.search("\n".join(line[:400] for line in lines)):
+        return False
+    sentences = [s for line in lines for s in re.split(r"[。；！？\t]", line) if len(s) >= 10]
+    acts = sum(_ACTS.search(s[:200]) is not None for s in sentences)
+    tells = sum(_TELLS.search(s[:200]) is not None for s in sentences)
+    return len(sentences) >= 5 and acts < 0.25 * len(sentences) and acts <= tells
