@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -73,6 +74,9 @@ _TELLS = re.compile(
     r"表示|指出|介绍|认为|记者|通讯员|出席|致辞|[\u4e00-\u9fff]了(?!解)|去年|今年|同比|显示|截至|目前|[是为][^。]{2,30}的|\d日[，,]|\d年[，,]|分别[为是]"
 )
 _ORDERED = re.compile(r"第[一二三四五六七八九十]+条|^各[^。]{2,60}[：:]$|特此|印发给你们|通知如下", re.MULTILINE)
+_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)年")
+# Headings that begin the telling anew; others that look like it may name an aim: 高质量发展取得显著成效.
+_TURNS_BACK = re.compile(r"回顾|总结|过去|情况|国际|外交|统一|问题|[近\d一二三四五]年来")
 _RUN = 4
 _ADDRESS = 2  # sentences with which a text opens, before which nothing is yet told
 
@@ -97,11 +101,10 @@ class Course:
         self._intending = self._told = 0
         self._closed = False
         if self.genre == "report":
-            titled = re.search(
-                r"(20\d\d)年", next((line for line in lines[:3] if "报告" in line and len(line) < 60), "")
-            )
-            opening = re.search(r"(20\d\d)年", "".join(line[:200] for line in lines[:6]))
-            self.reported_year = int(titled.group(1)) - 1 if titled else int(opening.group(1)) if opening else 0
+            titled = _YEAR.findall(next((line for line in lines[:3] if "报告" in line and len(line) < 60), ""))
+            opening = _YEAR.findall("".join(line[:200] for line in lines[:6]))
+            told = Counter(_YEAR.findall("\n".join(lines[: len(lines) // 3]))).most_common(1)
+            self.reported_year = int(titled[0]) - 1 if titled else int(([*opening, *(y for y, _ in told)] or [0])[0])
 
     def head(self, heading: str, numbered: bool = False) -> None:
         """Take note of a heading, given without its numbering; only a numbered one goes on after the closing words."""
@@ -116,7 +119,7 @@ class Course:
         elif section_kind(heading) == "background" and (
             "回顾" in heading or not self._is_ahead(_PLAN_NAME.search(heading))
         ):
-            self.tells, self._intending = True, 0
+            self.tells, self._intending = self.tells or _TURNS_BACK.search(heading) is not None, 0
         elif heading.endswith(("：", ":")) or (heading.startswith("进一步") and self.genre == "report"):
             return
         else:

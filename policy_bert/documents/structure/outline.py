@@ -21,7 +21,7 @@ _GLUED = re.compile(
 )
 # A note on who is responsible, before what the line goes on with.
 _NOTE = re.compile(
-    r"[（(【](?:责任|牵头|配合|参与|主办|完成)(?:单位|部门|时限)?[：:][^（）()【】]{2,300}[）)】][。；]?\s*(?=\S)"
+    r"[（(【〔](?:(?:责任|牵头|配合|参与|主办|完成)(?:单位|部门|时限)?[：:][^（）()【】〕]{2,300}|[^（）()【】〕。；]{2,300}(?:负责|参与|配合|牵头))[）)】〕][。；]?\s*(?=\S)"
 )
 _LONGEST_HEADING = 40
 _LONGEST_RUN_IN = 25
