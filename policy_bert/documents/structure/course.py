@@ -52,7 +52,7 @@ _PLAN_NAME = re.compile(
 _PLAN_OPENING = re.compile(
     rf"^(?:各位代表[！，：])?(?:(?:(?:今|新的一|(?P<year>20\d\d))年|{_FIVE_YEARS}|今后五年)[，,]?(?:是|也是|我们(?:要|将)|要|将|政府工作|经济社会发展|全[省市县国区](?:经济|上下要)))"
     rf"|[，在]?今后\S{{1,5}}年[，内]|^(?:各位代表[！，：])?(?:{_FUTURE})[，,]?(?:我们|我[局委市厅办部省会区县]|将|要|全[省市县])"
-    r"|(?:经济社会发展|政府工作|全年)的?(?:主要|总体)?(?:预期)?(?:目标|要求)\S{0,3}[是为：]|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
+    r"|(?:经济社会发展|政府工作|全年)的?(?:主要|总体)?(?:预期)?(?:目标|要求)[^，。\s]{0,3}[是为：]|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
 )
 _INTENDS = re.compile(
     r"^(?:[一二三四五六七八九十]是|第[一二三四五六七八九]，)?(?:要|必须|我们(?:要|将|必须)|继续|下一步|今后)|[，；]要|必须(?!的)|应当|不得"
@@ -204,10 +204,11 @@ def _genre(lines: Sequence[str]) -> Genre | None:
 
 
 def _only_tells(lines: Sequence[str]) -> bool:
-    """Whether a text without a title, an addressee or articles tells in more of its sentences than it orders."""
-    if title_lines(lines) or _ORDERED.search("\n".join(line[:400] for line in lines)):
+    """Whether a text without an order's title, an addressee or articles tells in more of its sentences than it orders."""
+    title = "".join(lines[index] for index in title_lines(lines))
+    if (title and not title.strip().endswith("报告")) or _ORDERED.search("\n".join(line[:400] for line in lines)):
         return False
     sentences = [s for line in lines for s in re.split(r"[。；！？\t]", line) if len(s) >= 10]
     acts = sum(_ACTS.search(s[:200]) is not None for s in sentences)
     tells = sum(_TELLS.search(s[:200]) is not None for s in sentences)
-    return len(sentences) >= 5 and acts < 0.25 * len(sentences) and acts <= tells
+    return len(sentences) >= 5 and acts <= tells and (acts < 0.2 * len(sentences) or 1.5 * acts < tells)
