@@ -53,7 +53,7 @@ _SECTIONS: tuple[_Rule, ...] = (
         r"^(?:发展|面临的?|外部|国际|国内|国内外|当前|宏观|总体|战略|经济|产业)?(?:形势|态势|环境|发展趋势|趋势)(?:[和与及、]\S{1,8})?$|^(?:面临|发展|战略|国内外)\S{0,2}(?:形势|态势|挑战|机遇|问题|任务与挑战)",
         r"^(?:存在|主要|突出|面临|现存)\S{0,5}(?:问题|困难|短板|不足|挑战|瓶颈)|^(?:问题|短板|不足|机遇|挑战|困难|有利条件|不利因素|制约因素)(?:[和与及、]\S{1,8})?$",
         r"(?:重大|重要|现实|战略|深远|时代)?意义$|^(?:必要性|重要性|可行性)|的?(?:必要性|重要性|紧迫性|重要意义|重大意义)(?:[和与及、]\S{1,6})?$",
-        r"^.{0,12}(?:国际形势|外交|祖国(?:和平)?统一)",
+        r"^.{0,12}(?:国际形势|外交|祖国(?:和平)?统一|和平发展|人类命运)",
         r"^(?:起草|制定|编制|出台|修订|立法|研究)(?:的)?(?:过程|依据|情况|经过|目的|说明|思路|考虑)",
     ),
     _section(
@@ -170,13 +170,13 @@ _SIGNIFICANCE = re.compile(
     r"(?:举措|途径|抓手|要求|支撑|内容|基础|力量|方式|方面|保障|选择|环节|手段|引擎|动力|机遇|载体|力量|时期|阶段|标志|体现|资源|要素|路径|产业|组成部分)[，。；]"
     r"|(?:具有|有着)[^，。]{0,20}意义[。，；]|(?:今年|20\d\d年|“十[三四五六]五”时期)[，,]?(?:是|也是|既是)[^。]{4,100}(?:之年|年份|[一关]键?年|年|时期|阶段)[，,。；]"
 )
+_CLAIMS = re.compile(r"^(?:这|那|它|他)[^，。]{0,20}(?:是|为|有|既)|^(?:由于|因为|但是|然而|尽管|虽然|事实|实践|只有|只要)|？$")
 _ATTITUDE = re.compile(
     r"^(?:实现|完成|围绕)(?:上述|以上|这些)[^，。]{0,12}(?:目标|任务|要求)|^(?:面对|展望|回首|奋进|踏上|站在)"
     r"|(?:高度重视|提高政治站位|充分认识|统一思想|提高认识|两个确立|四个意识|两个维护|干劲|精气神|担当作为|斗争精神|使命)(?!.*(?:建立|制定|健全|明确|纳入|加大|安排|成立|设立|出台|严格|履行|监督|考核|检查|推动|推进|打造|培育|持续|加快|开展))"
 )
 _YEAR_IS = re.compile(
-    r"(?:今年|20\d\d年|(?:今后|未来)\S{1,3}年|“十[三四五六]五”时期)[，,]?(?:是|也是|既是)[^。]{4,100}"
-    r"(?:之年|年份|关键年|一年|阶段|时期)[，,。；]"
+    r"(?:今年|20\d\d年|(?:今后|未来)\S{1,3}年|“十[三四五六]五”时期)[，,]?(?:是|也是|既是|又是)"
 )
 _SLOGAN = re.compile(
     r"^(?:各位代表|同志们|朋友们|委员们|各位委员)[！!：:，,]?$|^让我们|表示(?:最?\S{0,3}[诚衷崇真]\S{1,4})?的?(?:感谢|敬意|问候|祝愿|慰问)|(?:不懈|团结|接续|努力|共同|继续)?(?:奋斗|努力|拼搏)[！!]$"
@@ -233,16 +233,18 @@ def sentence_kind(
         return "background"
     if _GUIDANCE.search(sentence) or _ATTITUDE.search(sentence):
         return "principle"
+    orders = _ORDERS.search(sentence) is not None
+    if _YEAR_IS.match(sentence) and not re.search(r"[，；]要|我们[要将]", sentence):
+        return "background"
+    if _CLAIMS.search(sentence) and not orders:
+        return "background"
     if section == "content":
         return "content"
-    orders = _ORDERS.search(sentence) is not None
     if _DESCRIBES.search(sentence) and not (orders or _ACTS_FIRST.match(sentence)):
         return "background" if sentence.startswith("《") else "definition"
     narrates = (preamble and not _DIRECTIVE.search(sentence)) or (not orders and _NARRATES.search(sentence))
     if narrates and _PAST.match(sentence):
         return "background"
-    if _YEAR_IS.match(sentence):
-        return "content" if re.search(r"[，；]要|我们[要将]", sentence) else "background"
     remark = _DEFICIENCY.search(sentence) or _SIGNIFICANCE.search(sentence)
     return "background" if remark and not (orders or _ACTS_FIRST.search(sentence)) else "content"
 

@@ -74,6 +74,11 @@ _TELLS = re.compile(
     r"表示|指出|介绍|认为|记者|通讯员|出席|致辞|[\u4e00-\u9fff]了(?!解)|去年|今年|同比|显示|截至|目前|[是为][^。]{2,30}的|\d日[，,]|\d年[，,]|分别[为是]"
 )
 _ORDERED = re.compile(r"第[一二三四五六七八九十]+条|^各[^。]{2,60}[：:]$|特此|印发给你们|通知如下", re.MULTILINE)
+# In the plans of a report: what a thing is, the standing of the country in the world.
+_CLAIMS = re.compile(
+    r"^(?!.{0,30}(?:目标|任务|重点|要求|指标))(?!.*(?:应当|应该|必须|不得|需要|[，；要须]要|将|力争))[^，。]{2,30}，?(?:是|[既就也正]是)[^：]*。$"
+    r"|霸权|祖国(?:和平)?统一|两岸|台湾|和平共处|和平外交|世界和平|强权|这些[^，。]{0,6}(?:问题|困难|不足)"
+)
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)年")
 # Headings that begin the telling anew; others that look like it may name an aim: 高质量发展取得显著成效.
 _TURNS_BACK = re.compile(r"回顾|总结|过去|情况|国际|外交|统一|问题|[近\d一二三四五]年来")
@@ -104,7 +109,9 @@ class Course:
             titled = _YEAR.findall(next((line for line in lines[:3] if "报告" in line and len(line) < 60), ""))
             opening = _YEAR.findall("".join(line[:200] for line in lines[:6]))
             told = Counter(_YEAR.findall("\n".join(lines[: len(lines) // 3]))).most_common(1)
-            self.reported_year = int(titled[0]) - 1 if titled else int(([*opening, *(y for y, _ in told)] or [0])[0])
+            self.reported_year = (
+                int(titled[0]) - 1 if titled else max(map(int, [*opening[:1], *(year for year, _ in told)]), default=0)
+            )
 
     def head(self, heading: str, numbered: bool = False) -> None:
         """Take note of a heading, given without its numbering; only a numbered one goes on after the closing words."""
@@ -145,7 +152,7 @@ class Course:
             self._closed = not self.tells
             return "background"
         if not self.tells:
-            return None
+            return "background" if self.genre == "report" and _CLAIMS.search(sentence[:400]) else None
         if "。" not in sentence and len(sentence) < 40:
             self.head(sentence)
             return "background" if self.tells else None
