@@ -152,7 +152,8 @@ class Course:
             self._closed = not self.tells
             return "background"
         if not self.tells:
-            return "background" if self.genre == "report" and _CLAIMS.search(sentence[:400]) else None
+            claims = self.genre == "report" and _CLAIMS.search(sentence[:400]) and not begins_with_act(sentence[:20])
+            return "background" if claims else None
         if "。" not in sentence and len(sentence) < 40:
             self.head(sentence)
             return "background" if self.tells else None

@@ -112,7 +112,8 @@ class _Numberer:
         self.chapter_level: Level = Level.CHAPTER
         self.article_level: Level = Level.ARTICLE
         body = [s.marker.level for s in segments if s.marker and s.kind == "content"]
-        self.has_articles = body.count(Level.ARTICLE) >= 2 or {Level.ARTICLE, Level.CHAPTER} <= set(body)
+        articles = body.count(Level.ARTICLE)
+        self.has_articles = (articles >= 2 and 12 * articles >= len(lines)) or {Level.ARTICLE, Level.CHAPTER} <= set(body)
         self.is_numbered = bool(body)
         levels = sorted(level for level in set(body) if level != Level.ARTICLE or self.has_articles)
         if self.has_articles:
