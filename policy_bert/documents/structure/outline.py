@@ -113,7 +113,9 @@ class _Numberer:
         self.article_level: Level = Level.ARTICLE
         body = [s.marker.level for s in segments if s.marker and s.kind == "content"]
         articles = body.count(Level.ARTICLE)
-        self.has_articles = (articles >= 2 and 12 * articles >= len(lines)) or {Level.ARTICLE, Level.CHAPTER} <= set(body)
+        self.has_articles = (articles >= 2 and 12 * articles >= len(lines)) or {Level.ARTICLE, Level.CHAPTER} <= set(
+            body
+        )
         self.is_numbered = bool(body)
         levels = sorted(level for level in set(body) if level != Level.ARTICLE or self.has_articles)
         if self.has_articles:
