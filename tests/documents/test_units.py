@@ -126,7 +126,7 @@ def test_articles_of_the_regulation_are_numbered_right() -> None:
     document = read_document(EXAMPLES / "regulation_excerpt.txt", "03")
     articles = cut_units(document, "article")
     assert [u.article for u in articles] == [0, *range(1, 14), 44]
-    assert [u.kind for u in articles[:4]] == ["title", "legal_basis", "content", "definition"]
+    assert [u.kind for u in articles[:4]] == ["title", "legal_basis", "formal", "definition"]
     assert articles[11].text.startswith("第十一条")
     assert articles[11].text.endswith("（六）本部门其他与政务数据共享相关的工作。")
 

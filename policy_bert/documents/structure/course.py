@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from policy_bert.documents.metadata import title_lines
 from policy_bert.documents.model import UnitKind
 from policy_bert.documents.structure.background import begins_with_act, section_kind
 from policy_bert.documents.structure.marks import find_marker
 from policy_bert.documents.structure.numerals import parse_numeral
 
-Genre = Literal["report", "reply", "interview"]
+Genre = Literal["report", "reply", "interview", "account"]
 
 _GENRES: tuple[tuple[Genre, re.Pattern[str]], ...] = (
     (
@@ -50,7 +52,7 @@ _PLAN_NAME = re.compile(
 _PLAN_OPENING = re.compile(
     rf"^(?:各位代表[！，：])?(?:(?:(?:今|新的一|(?P<year>20\d\d))年|{_FIVE_YEARS}|今后五年)[，,]?(?:是|也是|我们(?:要|将)|要|将|政府工作|经济社会发展|全[省市县国区](?:经济|上下要)))"
     rf"|[，在]?今后\S{{1,5}}年[，内]|^(?:各位代表[！，：])?(?:{_FUTURE})[，,]?(?:我们|我[局委市厅办部省会区县]|将|要|全[省市县])"
-    r"|(?:经济社会发展|政府工作|全年)的?(?:主要|总体)?(?:预期)?(?:目标|要求)\S{0,3}[是为：]|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
+    r"|(?:经济社会发展|政府工作|全年)的?(?:主要|总体)?(?:预期)?(?:目标|要求)[^，。\s]{0,3}[是为：]|(?:做好|关于)(?:今|(?P<now>20\d\d))年(?:的)?\S{0,8}(?:工作|安排)|(?:今|(?P<this>20\d\d))年\S{0,12}(?:总体要求|主要目标|预期目标|目标任务|工作思路|重点工作|总体思路)\S{0,6}[是：]"
 )
 _INTENDS = re.compile(
     r"^(?:[一二三四五六七八九十]是|第[一二三四五六七八九]，)?(?:要|必须|我们(?:要|将|必须)|继续|下一步|今后)|[，；]要|必须(?!的)|应当|不得"
@@ -63,6 +65,23 @@ _FOOTNOTE = re.compile(
 _PAST_TENSE = re.compile(
     r"[\u4e00-\u9fff]了|已[经于在成建形完]?|累计|达到?\d|目前|取得|近年来|去年|以来|20\d\d年[^，。]{0,6}(?:月|，)|增长|荣获|先后|共(?:有|计|组织)"
 )
+# What a text that orders does in most of its sentences, and what one that only tells (news, research, statistics) does.
+_ACTS = re.compile(
+    r"应当|应该|必须|不得|严禁|可以|给予|奖励|补助|处以|负责|[，；](?:要|须|应)|(?:^|\n)[^\u4e00-\u9fff]*(?:[一二三四五六七八九十]+(?:是|[）)、])\s*)?(?:要|应|须|禁止|请|进一步|积极|大力|充分|全面|继续|切实"
+    r"|各|组织|围绕|探索|坚持|发展|建设|对|依托|统筹|促进|鼓励|支持|加[快强大]|推[动进]|建立|健全|完善|实施|开展|提[升高]|强化|深化|优化|落实|规范|严格|明确|制定)"
+)
+_TELLS = re.compile(
+    r"表示|指出|介绍|认为|记者|通讯员|出席|致辞|[\u4e00-\u9fff]了(?!解)|去年|今年|同比|显示|截至|目前|[是为][^。]{2,30}的|\d日[，,]|\d年[，,]|分别[为是]"
+)
+_ORDERED = re.compile(r"第[一二三四五六七八九十]+条|^各[^。]{2,60}[：:]$|特此|印发给你们|通知如下", re.MULTILINE)
+# In the plans of a report: what a thing is, the standing of the country in the world.
+_CLAIMS = re.compile(
+    r"^(?!.{0,30}(?:目标|任务|重点|要求|指标))(?!.*(?:应当|应该|必须|不得|需要|[，；要须]要|将|力争))[^，。]{2,30}，?(?:是|[既就也正]是)[^：]*。$"
+    r"|霸权|祖国(?:和平)?统一|两岸|台湾|和平共处|和平外交|世界和平|强权|这些[^，。]{0,6}(?:问题|困难|不足)"
+)
+_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)年")
+# Headings that begin the telling anew; others that look like it may name an aim: 高质量发展取得显著成效.
+_TURNS_BACK = re.compile(r"回顾|总结|过去|情况|国际|外交|统一|问题|[近\d一二三四五]年来")
 _RUN = 4
 _ADDRESS = 2  # sentences with which a text opens, before which nothing is yet told
 
@@ -87,16 +106,17 @@ class Course:
         self._intending = self._told = 0
         self._closed = False
         if self.genre == "report":
-            titled = re.search(
-                r"(20\d\d)年", next((line for line in lines[:3] if "报告" in line and len(line) < 60), "")
+            titled = _YEAR.findall(next((line for line in lines[:3] if "报告" in line and len(line) < 60), ""))
+            opening = _YEAR.findall("".join(line[:200] for line in lines[:6]))
+            told = Counter(_YEAR.findall("\n".join(lines[: len(lines) // 3]))).most_common(1)
+            self.reported_year = (
+                int(titled[0]) - 1 if titled else max(map(int, [*opening[:1], *(year for year, _ in told)]), default=0)
             )
-            opening = re.search(r"(20\d\d)年", "".join(line[:200] for line in lines[:6]))
-            self.reported_year = int(titled.group(1)) - 1 if titled else int(opening.group(1)) if opening else 0
 
     def head(self, heading: str, numbered: bool = False) -> None:
         """Take note of a heading, given without its numbering; only a numbered one goes on after the closing words."""
         self._closed = self._closed and not numbered
-        if self.genre is None:
+        if self.genre in (None, "account"):
             return
         if self.genre == "interview":
             if is_question(heading):
@@ -106,7 +126,7 @@ class Course:
         elif section_kind(heading) == "background" and (
             "回顾" in heading or not self._is_ahead(_PLAN_NAME.search(heading))
         ):
-            self.tells, self._intending = True, 0
+            self.tells, self._intending = self.tells or _TURNS_BACK.search(heading) is not None, 0
         elif heading.endswith(("：", ":")) or (heading.startswith("进一步") and self.genre == "report"):
             return
         else:
@@ -124,13 +144,16 @@ class Course:
                 self.head(sentence)
                 return "heading"
             return "background" if self.tells and not _INTENDS.search(sentence[:400]) else None
+        if self.genre == "account":
+            return None if _INTENDS.search(sentence[:400]) else "background"
         if self._closed or _FOOTNOTE.match(sentence):
             return "definition"
         if self.genre == "report" and _CLOSES.search(sentence[-200:]):
             self._closed = not self.tells
             return "background"
         if not self.tells:
-            return None
+            claims = self.genre == "report" and _CLAIMS.search(sentence[:400]) and not begins_with_act(sentence[:20])
+            return "background" if claims else None
         if "。" not in sentence and len(sentence) < 40:
             self.head(sentence)
             return "background" if self.tells else None
@@ -185,4 +208,15 @@ def _genre(lines: Sequence[str]) -> Genre | None:
         return "report"
     if sum(is_question(line) for line in lines[:80] if len(line) < 100) >= 3:
         return "interview"
-    return None
+    return "account" if _only_tells(lines) else None
+
+
+def _only_tells(lines: Sequence[str]) -> bool:
+    """Whether a text without an order's title, an addressee or articles tells in more of its sentences than it orders."""
+    title = "".join(lines[index] for index in title_lines(lines))
+    if (title and not title.strip().endswith("报告")) or _ORDERED.search("\n".join(line[:400] for line in lines)):
+        return False
+    sentences = [s for line in lines for s in re.split(r"[。；！？\t]", line) if len(s) >= 10]
+    acts = sum(_ACTS.search(s[:200]) is not None for s in sentences)
+    tells = sum(_TELLS.search(s[:200]) is not None for s in sentences)
+    return len(sentences) >= 5 and acts <= tells and (acts < 0.2 * len(sentences) or 1.5 * acts < tells)

@@ -21,7 +21,7 @@ _GLUED = re.compile(
 )
 # A note on who is responsible, before what the line goes on with.
 _NOTE = re.compile(
-    r"[（(【](?:责任|牵头|配合|参与|主办|完成)(?:单位|部门|时限)?[：:][^（）()【】]{2,300}[）)】][。；]?\s*(?=\S)"
+    r"[（(【〔](?:(?:责任|牵头|配合|参与|主办|完成)(?:单位|部门|时限)?[：:][^（）()【】〕]{2,300}|[^（）()【】〕。；]{2,300}(?:负责|参与|配合|牵头))[）)】〕][。；]?\s*(?=\S)"
 )
 _LONGEST_HEADING = 40
 _LONGEST_RUN_IN = 25
@@ -112,7 +112,10 @@ class _Numberer:
         self.chapter_level: Level = Level.CHAPTER
         self.article_level: Level = Level.ARTICLE
         body = [s.marker.level for s in segments if s.marker and s.kind == "content"]
-        self.has_articles = body.count(Level.ARTICLE) >= 2 or {Level.ARTICLE, Level.CHAPTER} <= set(body)
+        articles = body.count(Level.ARTICLE)
+        self.has_articles = (articles >= 2 and 12 * articles >= len(lines)) or {Level.ARTICLE, Level.CHAPTER} <= set(
+            body
+        )
         self.is_numbered = bool(body)
         levels = sorted(level for level in set(body) if level != Level.ARTICLE or self.has_articles)
         if self.has_articles:

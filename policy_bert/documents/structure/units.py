@@ -108,7 +108,7 @@ def _sentences(text: str) -> Iterator[_Sentence]:
                 # Reports and replies look back and ahead by their course, whatever the ranks of their headings.
                 by_course = course.genre in ("report", "reply") and section == "background"
                 kind = sentence_kind(body, None if by_course else section, segment.preamble, segment.articles)
-                if kind == "content" and told:
+                if told and kind in ("content", "background"):
                     kind = told
                 elif (
                     kind == "content"
@@ -128,8 +128,8 @@ def _section(headings: Sequence[str]) -> UnitKind | None:
         if kind := _heading_kind(heading):
             # What is numbered below 指导思想 is no longer it, nor what is headed by an act below 发展形势.
             aims = kind == "principle" and "指导思想" in heading
-            acts = kind == "background" and not _LOOKS_BACK.search(heading) and begins_with_act(headings[-1])
-            return None if depth and (aims or acts) else kind
+            keeps = "原则" in heading or (kind == "background" and _LOOKS_BACK.search(heading))
+            return None if depth and (aims or (not keeps and begins_with_act(headings[-1]))) else kind
     return None
 
 
