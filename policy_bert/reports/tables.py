@@ -117,7 +117,7 @@ class Tables:
 
     def group_shares(self) -> list[Share]:
         """Each side's share of the coded units; empty for a scheme without groups."""
-        return [_share(self.documents, name, labels) for name, labels in self._sides()]
+        return [_share(self.documents, name, labels) for name, labels in self.sides()]
 
     def cross_table(self, field: str) -> CrossTable:
         """Counts by a field's values."""
@@ -125,7 +125,7 @@ class Tables:
         for row in self.documents:
             rows.setdefault(row.fields.get(field) or UNKNOWN, []).append(row)
         values = sorted(rows, key=lambda value: (value == UNKNOWN, value))
-        series = self._sides() or [(label.name, (label.id,)) for label in self.scheme.labels]
+        series = self.sides() or [(label.name, (label.id,)) for label in self.scheme.labels]
         return CrossTable(
             field,
             tuple(values),
@@ -152,7 +152,8 @@ class Tables:
         """Counts by year; documents of unknown year are the last row."""
         return self.cross_table("year")
 
-    def _sides(self) -> list[tuple[str, tuple[int, ...]]]:
+    def sides(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Name and classes of each side; empty for a scheme without groups."""
         scheme = self.scheme
         return [(group.name, tuple(label.id for label in scheme.in_group(group.id))) for group in scheme.groups]
 
