@@ -19,8 +19,7 @@ import time
 from pathlib import Path
 
 from policy_bert.checkpoint.folder import checkpoint_digest, find_checkpoint
-from policy_bert.scale.cluster import Cluster, score_files
-from policy_bert.scale.job import find_inputs
+from policy_bert.scale.job import Cluster, find_inputs, score_files
 from policy_bert.scale.parquet import ModelChoice, RowSettings
 
 CORPUS = Path(__file__).resolve().parent.parent / "data" / "policy_sentences.tsv"

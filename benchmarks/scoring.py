@@ -28,9 +28,7 @@ from numpy.typing import NDArray
 from policy_bert.checkpoint.folder import check_checkpoint, find_checkpoint
 from policy_bert.corpora.reading import load_corpus
 from policy_bert.scoring.classifier import PolicyClassifier
-from policy_bert.scoring.engine import available_cores
-from policy_bert.scoring.onnx_engine import OnnxEngine
-from policy_bert.scoring.torch_engine import TorchEngine
+from policy_bert.scoring.engine import OnnxEngine, TorchEngine, available_cores
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"

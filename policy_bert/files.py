@@ -92,12 +92,18 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def naming_disk_errors(output: Path) -> Iterator[None]:
-    """Turn errors of the operating system into a `DataError` that names the output and says how to go on."""
+def naming_disk_errors(output: object, what: str = "") -> Iterator[None]:
+    """Turn errors of the operating system into a `DataError` that names the output and says how to go on.
+
+    Args:
+        output: What is written.
+        what: What the message calls it, such as `the folder`.
+    """
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(f"{output}: cannot write: {reason}; mend that and run the same command to continue") from error
+        task = f"cannot write {what}".rstrip()
+        raise DataError(f"{output}: {task}: {reason}; mend that and run the same command to continue") from error

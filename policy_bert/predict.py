@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from policy_bert.command import ArgumentParser, positive_int, progress_bar, run_command
+from policy_bert.command import ArgumentParser, progress_bar, run_command
 from policy_bert.errors import DataError
 from policy_bert.rows import FORMATS, check_format, format_of, open_writer
 from policy_bert.scoring.classifier import PolicyClassifier, Prediction
@@ -19,6 +19,7 @@ from policy_bert.scoring.job import JobInput, score_to_file
 from policy_bert.scoring.rows import (
     OutputOptions,
     add_classifier_options,
+    add_row_options,
     load_chosen_classifier,
     rows_of,
     scan_input,
@@ -47,12 +48,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("-o", "--output", metavar="FILE", help="written when complete; a killed run is continued by the same command")
     add("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}; default: by the output's extension, tsv on stdout")
-    add("--top-k", type=positive_int, default=1, metavar="K", help="best classes to name: the first, and K-1 "
-        "runners-up in the column alternatives as name:0.1234|name:0.0567")  # fmt: skip
-    add("--all-scores", action="store_true", help="add every class's probability")
-    add("--text-column", metavar="NAME", help="the column of a table; default: text, sentence, 句子, 文本 or 内容")
-    add("--sheet", metavar="NAME", help="the sheet of a workbook; default: the first")
-    add("--encoding", default="auto", help="of text files, such as gb18030 or big5; default: found out")
+    add_row_options(parser)
     add("--restart", action="store_true", help="throw away an unfinished run of the same output")
     add_classifier_options(parser)
     return parser.parse_args(argv)

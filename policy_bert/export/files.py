@@ -17,9 +17,7 @@ from policy_bert.errors import CheckpointError, UserError
 from policy_bert.export.graph import MICROSOFT_OPSET, OPSET, BertShape, OnnxBert, QuantizedMatrix
 from policy_bert.files import write_text
 from policy_bert.scoring.batching import SentenceTokenizer
-from policy_bert.scoring.engine import Engine
-from policy_bert.scoring.onnx_engine import OnnxEngine
-from policy_bert.scoring.torch_engine import TorchEngine
+from policy_bert.scoring.engine import Engine, OnnxEngine, TorchEngine
 
 _CHECKED_BATCHES, _CHECKED_ROWS = 16, 4
 

@@ -23,7 +23,7 @@ from policy_bert.export.files import GraphFolder
 from policy_bert.export.graph import QuantizedMatrix, joined_attention
 from policy_bert.scoring.batching import SentenceTokenizer
 from policy_bert.scoring.classifier import PolicyClassifier
-from policy_bert.scoring.onnx_engine import OnnxEngine
+from policy_bert.scoring.engine import OnnxEngine
 
 _WEIGHT_STEPS, _INPUT_STEPS = 63, 255
 _INPUT_CLIPS = np.linspace(0.2, 1.0, 17)

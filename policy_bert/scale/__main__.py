@@ -13,10 +13,10 @@ from pathlib import Path
 
 from policy_bert.checkpoint.folder import find_checkpoint
 from policy_bert.command import ArgumentParser, positive_int, run_command
-from policy_bert.scale.cluster import Cluster
-from policy_bert.scale.job import score_folder
+from policy_bert.scale.job import Cluster, score_folder
 from policy_bert.scale.parquet import ModelChoice, RowSettings, ScoredFile
 from policy_bert.scoring.engine import EngineName
+from policy_bert.scoring.rows import add_model_options, add_row_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,15 +55,8 @@ def _parser() -> ArgumentParser:
     add("--threads", type=positive_int, default=1, metavar="N", help="processor cores of a worker (default 1)")
     add("--gpus", type=_share, default=0.0, metavar="G", help="GPUs of a worker, such as 1 or 0.5; default: none")
     add("--address", metavar="ADDRESS", help="a Ray cluster, such as auto or ray://head:10001; default: this machine")
-    add("--model", metavar="FOLDER_OR_HUB_ID", help="default: the classifier in the package")
-    add("--revision", help="commit, tag or branch of a hub id")
-    add("--engine", choices=("auto", "onnx", "torch"), default="auto")
-    add("--top-k", type=positive_int, default=1, metavar="K", help="add the K-1 next classes as alternatives")
-    add("--all-scores", action="store_true", help="add every class's probability")
-    add("--batch-size", type=positive_int, metavar="N", help="sentences in a batch; default: by a budget of tokens")
-    add("--text-column", metavar="NAME", help="the column of a table")
-    add("--sheet", metavar="NAME", help="the sheet of workbooks; default: the first")
-    add("--encoding", default="auto", help="of text files; default: found out")
+    add_row_options(parser)
+    add_model_options(parser)
     add("--restart", action="store_true", help="score all again and remove what other models or settings scored")
     return parser
 

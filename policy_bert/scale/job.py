@@ -1,4 +1,4 @@
-"""A folder of scored files: which inputs there are, which of them are still to be scored, and nothing of two models."""
+"""A folder of scored files, each scored once by a worker of Ray's, and nothing of two models."""
 
 from __future__ import annotations
 
@@ -8,23 +8,41 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from policy_bert.checkpoint.folder import checkpoint_digest
 from policy_bert.command import progress_bar
-from policy_bert.errors import DataError
-from policy_bert.files import PARTIAL, locked, write_text
-from policy_bert.scale.cluster import Cluster, score_files
-from policy_bert.scale.parquet import ModelChoice, RowSettings, ScoredFile, make_stamp, read_stamp
+from policy_bert.errors import DataError, UserError
+from policy_bert.files import PARTIAL, locked, naming_disk_errors, write_text
+from policy_bert.scale.parquet import FileScorer, ModelChoice, RowSettings, ScoredFile, make_stamp, read_stamp
+from policy_bert.scoring.engine import available_cores
 from policy_bert.scoring.job import run_difference
 
 MANIFEST_FILE = "_manifest.json"  # readers of Parquet folders pass over names that begin so
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")  # what is taken from a folder
+MOST_TASKS = 10_000  # beyond it a task takes several files, which spares the driver
 
 log = logging.getLogger("policy_bert.scale")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where workers run.
+
+    Attributes:
+        address: A Ray cluster's address; None for this machine alone.
+        workers: Workers, each with a model of its own; None for as many as the processors (or GPUs) allow.
+        threads: Processor cores of a worker.
+        gpus: GPUs of a worker; 0.5 puts two workers on one GPU, 0 keeps to processors.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    threads: int = 1
+    gpus: float = 0.0
 
 
 def score_folder(
@@ -56,19 +74,26 @@ def score_folder(
     """
     files = find_inputs(inputs, output)
     digest = checkpoint_digest(checkpoint)
-    try:
+    with naming_disk_errors(output, "the folder"):
         output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{output}: cannot write the folder: {error.strerror or error}") from error
     failed: list[ScoredFile] = []
     with locked(output):
         _claim(output, {"model_sha256": digest, "settings": asdict(settings)}, restart)
-        if restart:
-            for target in files.values():
-                if read_stamp(target) is not None:
-                    target.unlink()
         _remove_leftovers(files)
-        pending = _pending(files, settings, digest)
+        pending = {}
+        for source, target in files.items():
+            stamp = read_stamp(target)
+            if stamp is None and target.exists():
+                raise DataError(
+                    f"{target}: in the way, and not written by this command; move it or name another --output"
+                )
+            if stamp is not None and restart:
+                target.unlink()
+            elif stamp is not None and stamp != make_stamp(source, settings, digest):
+                log.info("%s: changed since it was scored; it is scored again", source)
+            elif stamp is not None:
+                continue
+            pending[source] = target
         if len(pending) < len(files):
             log.info("%d of %d files are scored already", len(files) - len(pending), len(files))
         if pending:
@@ -95,15 +120,13 @@ def find_inputs(inputs: Sequence[str], output: Path) -> dict[Path, Path]:
     found: dict[Path, Path] = {}
     for name in inputs:
         given = Path(os.path.abspath(name))
-        if given.is_dir():
-            files = [path for path in sorted(given.rglob("*")) if _is_input(path, output)]
-            if not files:
-                raise DataError(f"{name}: expected files ending in {', '.join(SUFFIXES)}, found none")
-        elif given.exists():
-            files = [given]
-        else:
+        if not given.exists():
             raise DataError(f"{name}: no such file or folder")
-        base = given if given.is_dir() else given.parent
+        base, files = given.parent, [given]
+        if given.is_dir():
+            base, files = given, [path for path in sorted(given.rglob("*")) if _is_input(path, output)]
+        if not files:
+            raise DataError(f"{name}: expected files ending in {', '.join(SUFFIXES)}, found none")
         found |= {path: output / f"{path.relative_to(base)}.parquet" for path in files}
     owners: dict[Path, Path] = {}
     for source, target in found.items():
@@ -124,24 +147,22 @@ def _claim(output: Path, wanted: dict[str, Any], restart: bool) -> None:
     """
     path = output / MANIFEST_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() and not restart else None
-        difference = run_difference(found, wanted) if found is not None else ""
-        if found is None:
-            for file in output.rglob("*.parquet"):
+        with naming_disk_errors(output, "the folder"):
+            is_new = restart or not path.exists()
+            difference = "" if is_new else run_difference(json.loads(path.read_text(encoding="utf-8")), wanted)
+            for file in output.rglob("*.parquet") if is_new else ():
                 stamp = read_stamp(file)
-                if stamp is not None and run_difference(stamp, wanted):
-                    difference = run_difference(stamp, wanted)
-                    if restart:
-                        file.unlink()
-        if difference and not restart:
-            raise DataError(
-                f"{output}: holds files scored with {difference}; name another --output, or score all again with "
-                "--restart"
-            )
-        if found is None:
-            write_text(path, json.dumps(wanted, ensure_ascii=False, indent=2) + "\n")
-    except OSError as error:
-        raise DataError(f"{output}: cannot write the folder: {error.strerror or error}") from error
+                other = "" if stamp is None else run_difference(stamp, wanted)
+                if other and restart:
+                    file.unlink()
+                difference = difference or other
+            if difference and not restart:
+                raise DataError(
+                    f"{output}: holds files scored with {difference}; name another --output, or score all again with "
+                    "--restart"
+                )
+            if is_new:
+                write_text(path, json.dumps(wanted, ensure_ascii=False, indent=2) + "\n")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: expected the manifest of an earlier run, found: {error}") from error
 
@@ -156,19 +177,71 @@ def _remove_leftovers(files: dict[Path, Path]) -> None:
                 leftover.unlink(missing_ok=True)
 
 
-def _pending(files: dict[Path, Path], settings: RowSettings, digest: str) -> dict[Path, Path]:
-    """The files without an output that is up to date.
+def score_files(
+    files: dict[Path, Path], choice: ModelChoice, settings: RowSettings, model_digest: str, cluster: Cluster
+) -> Iterator[ScoredFile]:
+    """Score files with Ray, one task a file, largest first; results come as files are finished.
+
+    A task whose worker died is given to another one (Ray Data's own default for actors); outputs that the dead one
+    had finished are kept, and a file that cost several workers is reported as an error.
 
     Raises:
-        DataError: An output's place is taken by a file that is none of ours.
+        UserError: Ray is not installed, cannot be reached, or gave up.
     """
-    pending = {}
-    for source, target in files.items():
-        stamp = read_stamp(target)
-        if stamp is None and target.exists():
-            raise DataError(f"{target}: in the way, and not written by this command; move it or name another --output")
-        if stamp != make_stamp(source, settings, digest):
-            if stamp is not None:
-                log.info("%s: changed since it was scored; it is scored again", source)
-            pending[source] = target
-    return pending
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise UserError('scale needs Ray: pip install "policy-bert[ray]"') from None
+    started = not ray.is_initialized()
+    if started:
+        _start_ray(ray, cluster, len(files))
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        workers = min(len(files), cluster.workers or _room(ray.cluster_resources(), cluster))
+        ordered = sorted(files, key=lambda path: -path.stat().st_size)
+        gpus: dict[str, Any] = {"num_gpus": cluster.gpus} if cluster.gpus else {}
+        items = [{"source": str(path), "output": str(files[path])} for path in ordered]
+        dataset = ray.data.from_items(items, override_num_blocks=min(len(items), MOST_TASKS)).map_batches(
+            FileScorer,
+            fn_constructor_args=(choice, settings, model_digest),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
+            num_cpus=cluster.threads,
+            **gpus,
+        )
+        for row in dataset.iter_rows():
+            yield ScoredFile(**row)
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1][:200]
+        raise UserError(f"Ray gave up: {reason}; finished files are kept, run again to go on") from error
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _start_ray(ray: Any, cluster: Cluster, files: int) -> None:
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if cluster.address is None:
+        workers = min(files, cluster.workers or max(1, available_cores() // cluster.threads))
+        options |= {"address": "local", "num_cpus": workers * cluster.threads, "include_dashboard": False}
+    else:
+        options["address"] = cluster.address
+    try:
+        ray.init(**options)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError, OSError) as error:
+        where = cluster.address or "this machine"
+        raise UserError(f"cannot start or reach Ray at {where}: {str(error).strip().splitlines()[0]}") from error
+
+
+def _room(resources: dict[str, float], cluster: Cluster) -> int:
+    """Workers that the cluster holds at once."""
+    room = resources.get("CPU", 1) // cluster.threads
+    if cluster.gpus:
+        room = min(room, resources.get("GPU", 0) // cluster.gpus)
+        if room < 1:
+            raise UserError(f"--gpus {cluster.gpus:g}: Ray sees {resources.get('GPU', 0):g} GPUs; leave the flag out")
+    return max(1, int(room))

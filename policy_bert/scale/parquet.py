@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy_bert.checkpoint.folder import checkpoint_digest
 from policy_bert.errors import DataError, UserError
-from policy_bert.files import PARTIAL, file_stamp
+from policy_bert.files import PARTIAL, file_stamp, naming_disk_errors
 from policy_bert.rows import open_writer
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.scoring.engine import EngineName
@@ -43,12 +43,6 @@ class ModelChoice:
     engine: EngineName = "auto"
     device: str = "auto"
     threads: int | None = 1
-
-    def load(self) -> PolicyClassifier:
-        """The classifier; errors as `PolicyClassifier.from_pretrained`."""
-        return PolicyClassifier.from_pretrained(
-            self.model, revision=self.revision, engine=self.engine, device=self.device, threads=self.threads
-        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ class FileScorer:
     """A worker: loads the classifier once, then scores the files it is given, one batch row a file."""
 
     def __init__(self, choice: ModelChoice, settings: RowSettings, model_digest: str) -> None:
-        self.classifier = choice.load()
+        self.classifier = PolicyClassifier.from_pretrained(**asdict(choice))
         self.settings, self.model_digest = settings, model_digest
         self.wrong_model = ""
         if checkpoint_digest(self.classifier.checkpoint) != model_digest:
@@ -132,10 +126,8 @@ def score_file(
     columns = options.columns(classifier.scheme) | {SOURCE_COLUMN: str}
     job = JobInput(str(source), settings.text_column, settings.encoding, settings.sheet)
     windows = windows_of(job.sentences() if stamp["bytes"] else (), classifier.engine.window_sentences)
-    try:
+    with naming_disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{output}: cannot write: {error.strerror or error}; mend that and run again") from error
     footer = {FOOTER_KEY: json.dumps(stamp)}
     with (
         open_writer(output, "parquet", columns, decimals=None, footer=footer) as writer,

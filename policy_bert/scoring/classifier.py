@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.checkpoint.folder import ONNX_FILE, check_checkpoint, find_checkpoint
+from policy_bert.checkpoint.folder import check_checkpoint, find_checkpoint
 from policy_bert.errors import CheckpointError, UserError
 from policy_bert.labels import LabelScheme
 from policy_bert.scoring.batching import SentenceTokenizer, TokenizedSentences, batch_indices, pad_batch
-from policy_bert.scoring.engine import Engine, EngineName
+from policy_bert.scoring.engine import Engine, EngineName, load_engine
 
 _SMALLEST_SHARE_TOKENS = 128  # fewer are not worth a batch of their own
 
@@ -206,31 +206,3 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probabilities along the last axis, float64."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
-def load_engine(folder: Path, engine: EngineName = "auto", device: str = "auto", threads: int | None = None) -> Engine:
-    """The engine for a checkpoint folder.
-
-    `auto` is ONNX Runtime where the folder holds `model.onnx` and the device is not a GPU, otherwise PyTorch.
-
-    Raises:
-        UserError: The engine, or PyTorch, or the device is not there.
-        CheckpointError: The engine's file is missing or broken.
-    """
-    has_onnx = (folder / ONNX_FILE).is_file()
-    if engine == "auto":
-        engine = "onnx" if has_onnx and not device.startswith("cuda") else "torch"
-    if engine == "torch":
-        from policy_bert.scoring.torch_engine import TorchEngine
-
-        return TorchEngine(folder, device, threads)
-    if device.startswith("cuda"):
-        raise UserError("device cuda: the ONNX engine runs on the CPU; use --engine torch")
-    if not has_onnx:
-        raise CheckpointError(
-            f"{folder}: the ONNX engine needs {ONNX_FILE}: run `python -m policy_bert.export {folder}`, "
-            "or use --engine torch"
-        )
-    from policy_bert.scoring.onnx_engine import OnnxEngine
-
-    return OnnxEngine(folder, threads)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import unicodedata
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import tee
 from typing import Any
 
 from policy_bert.command import positive_int
@@ -25,26 +26,37 @@ _SCORE_DECIMALS = 6
 _log = logging.getLogger(__name__)
 
 
-def add_classifier_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--model`, `--revision`, `--engine`, `--device`, `--threads` and `--batch-size`."""
-    add = parser.add_argument_group("classifier").add_argument
+def add_row_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides the rows: `--top-k`, `--all-scores`, `--text-column`, `--sheet` and `--encoding`."""
+    add = parser.add_argument
+    add("--top-k", type=positive_int, default=1, metavar="K", help="best classes to name: the first, and K-1 "
+        "runners-up in the column alternatives as name:0.1234|name:0.0567")  # fmt: skip
+    add("--all-scores", action="store_true", help="add every class's probability")
+    add("--text-column", metavar="NAME", help="the column of a table; default: text, sentence, 句子, 文本 or 内容")
+    add("--sheet", metavar="NAME", help="the sheet of a workbook; default: the first")
+    add("--encoding", default="auto", help="of text files, such as gb18030 or big5; default: found out")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--model`, `--revision`, `--engine` and `--batch-size`."""
+    add = parser.add_argument
     add("--model", metavar="FOLDER_OR_HUB_ID", help="default: the classifier in the package")
     add("--revision", help="commit, tag or branch of a hub id")
     add("--engine", choices=("auto", "onnx", "torch"), default="auto", help="auto: ONNX where there is no GPU to use")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    add("--threads", type=positive_int, metavar="N", help="processor cores; default: all that are available")
     add("--batch-size", type=positive_int, metavar="N", help="texts in a batch; default: by a budget of tokens")
+
+
+def add_classifier_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `add_model_options`, `--device` and `--threads`."""
+    add_model_options(parser)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=positive_int, metavar="N", help="processor cores; default: all available")
 
 
 def load_chosen_classifier(arguments: argparse.Namespace) -> PolicyClassifier:
     """The classifier that the options name; errors as `PolicyClassifier.from_pretrained`."""
-    return PolicyClassifier.from_pretrained(
-        arguments.model,
-        revision=arguments.revision,
-        engine=arguments.engine,
-        device=arguments.device,
-        threads=arguments.threads,
-    )
+    names = ("model", "revision", "engine", "device", "threads")
+    return PolicyClassifier.from_pretrained(**{name: getattr(arguments, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -100,19 +112,10 @@ def scored_windows(
     classifier: PolicyClassifier, windows: Iterable[Window], batch_size: int | None = None
 ) -> Generator[tuple[Window, WindowScores], None, None]:
     """Each window with its scores, in order; close the iterator to stop early."""
-    waiting: deque[Window] = deque()
-
-    def texts() -> Iterator[list[str]]:
-        for window in windows:
-            waiting.append(window)
-            yield [sentence.text for sentence in window]
-
-    scores = classifier.score_windows(texts(), batch_size)
-    try:
-        for scored in scores:
-            yield waiting.popleft(), scored
-    finally:
-        scores.close()
+    ahead, windows = tee(windows)
+    texts = ([sentence.text for sentence in window] for window in ahead)
+    with contextlib.closing(classifier.score_windows(texts, batch_size)) as scores:
+        yield from zip(windows, scores, strict=False)
 
 
 def rows_of(

@@ -18,8 +18,7 @@ from policy_bert.command import run_command
 from policy_bert.errors import DataError, UserError
 from policy_bert.files import locked
 from policy_bert.scale.__main__ import main
-from policy_bert.scale.cluster import Cluster, _room
-from policy_bert.scale.job import find_inputs
+from policy_bert.scale.job import Cluster, _room, find_inputs
 from policy_bert.scale.parquet import FileScorer, ModelChoice, RowSettings, read_stamp, score_file
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.scoring.rows import COLUMNS

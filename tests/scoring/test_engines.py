@@ -13,9 +13,7 @@ from policy_bert.errors import CheckpointError, UserError
 from policy_bert.export.files import largest_difference
 from policy_bert.labels import scheme_from_names
 from policy_bert.scoring.classifier import PolicyClassifier, load_engine
-from policy_bert.scoring.engine import available_cores
-from policy_bert.scoring.onnx_engine import OnnxEngine
-from policy_bert.scoring.torch_engine import TorchEngine
+from policy_bert.scoring.engine import OnnxEngine, TorchEngine, available_cores
 
 TEXTS = [*SENTENCES, "好", "。", "abc 123 ＡＢＣ", "😀" * 60, "长" * 500, "\x00", "  "]
 

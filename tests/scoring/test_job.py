@@ -17,8 +17,8 @@ from policy_bert.errors import DataError
 from policy_bert.files import locked
 from policy_bert.scoring import job as scoring_job
 from policy_bert.scoring.classifier import PolicyClassifier
+from policy_bert.scoring.engine import OnnxEngine
 from policy_bert.scoring.job import JobInput, score_to_file
-from policy_bert.scoring.onnx_engine import OnnxEngine
 from policy_bert.scoring.rows import OutputOptions
 
 

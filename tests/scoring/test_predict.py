@@ -25,7 +25,7 @@ from policy_bert.labels import LabelScheme, scheme_from_names
 from policy_bert.predict import main
 from policy_bert.rows import InputSentence
 from policy_bert.scoring.classifier import PolicyClassifier, softmax
-from policy_bert.scoring.onnx_engine import OnnxEngine
+from policy_bert.scoring.engine import OnnxEngine
 from policy_bert.scoring.rows import OutputOptions, scan_input, windows_of
 from policy_bert.text import clean
 
