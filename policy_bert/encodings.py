@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import NamedTuple
 
 _BOMS = (
@@ -17,6 +18,10 @@ _COMMON = frozenset(
     "的一是在和有为国不了人中大这上以年和政发会市部建展业制行理务设化法关工管实民立规推信加数据应条第"
     "产新资金技术服企动力强进支平服学区公开创经济提对生全安保用能"
     "國為務發會業實據應條關設規機構資訊與及各區政府推動辦理數經濟產創術學開進強對會個來這們說時後點還過"
+)
+_PLAUSIBLE = re.compile(
+    r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef\U00020000-\U0003ffff"  # Chinese: punctuation, characters, wide forms
+    r" -~\0\t\n\r\xa0-\xff\u2000-\u2bff\U0001f300-\U0001faff]"  # Latin, punctuation and symbols, emoji
 )
 _LEAST_COMMON_SHARE = 0.05
 _FEW = 8  # characters, of which none need be common
@@ -96,9 +101,7 @@ def _control_share(text: str) -> float:
 def _wide(content: bytes, complete: bool) -> Encoding | None:
     texts = {codec: _decode(content, codec, complete) or "" for codec in ("utf-16-le", "utf-16-be")}
     codec = max(texts, key=lambda name: _plausible_share(texts[name]))
-    letters = sum(
-        0x20 <= byte < 0x7F for byte in content
-    )  # that are most of the bytes are Latin text with a stray zero
+    letters = sum(0x20 <= byte < 0x7F for byte in content)  # most of the bytes of Latin text with a stray zero
     if 0 not in content or _plausible_share(texts[codec]) < _LEAST_PLAUSIBLE_SHARE or letters > 0.8 * len(content):
         return None
     return Encoding(codec, codec, certain=False)
@@ -154,18 +157,4 @@ def _is_gb2312(character: str) -> bool:
 
 
 def _plausible_share(text: str) -> float:
-    return sum(_is_plausible(ord(c)) for c in text) / max(len(text), 1)
-
-
-def _is_plausible(code: int) -> bool:
-    return (
-        0x3400 <= code <= 0x9FFF  # Chinese characters
-        or 0x20000 <= code <= 0x3FFFF
-        or 0x20 <= code < 0x7F
-        or code in (0, 9, 10, 13)
-        or 0x3000 <= code <= 0x303F  # CJK punctuation
-        or 0xFF00 <= code <= 0xFFEF  # full-width forms
-        or 0x2000 <= code <= 0x2BFF  # punctuation, symbols, circled numbers
-        or 0xA0 <= code <= 0xFF
-        or 0x1F300 <= code <= 0x1FAFF  # emoji
-    )
+    return len(_PLAUSIBLE.findall(text)) / max(len(text), 1)

@@ -56,19 +56,7 @@ class Span(NamedTuple):
     end: int
 
 
-_CLOSING = {
-    "“": "”",
-    "‘": "’",
-    "（": "）",
-    "(": ")",
-    "《": "》",
-    "〈": "〉",
-    "「": "」",
-    "『": "』",
-    "【": "】",
-    "〔": "〕",
-}
-_CLOSING |= {"[": "]", "［": "］", "{": "}"}
+_CLOSING = dict(zip("“‘（(《〈「『【〔[［{", "”’）)》〉」』】〕]］}", strict=True))
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
 _PAIRED = re.compile("[" + re.escape("".join([*_CLOSING, *_OPENING, '"'])) + "]")
 _QUOTES = frozenset('“”"')

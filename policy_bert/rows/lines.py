@@ -109,7 +109,7 @@ class LineReader:
 
     def __init__(self, stream: IO[bytes], source: str, encoding: str = "auto") -> None:
         self._stream, self._source = stream, source
-        head = self._read_head()
+        head = self._read()
         if not head:
             raise DataError(f"{source}: expected text, found an empty file")
         self._encoding = find_encoding(head, len(head) < BLOCK_BYTES, source, encoding)
@@ -137,19 +137,9 @@ class LineReader:
         if remainder:
             yield remainder[:-1] if remainder.endswith("\r") else remainder
 
-    def _read_head(self) -> bytes:
-        """The first block, filled up however small the pieces that a pipe delivers."""
-        head = b""
-        while len(head) < BLOCK_BYTES:
-            piece = self._read(BLOCK_BYTES - len(head))
-            if not piece:
-                break
-            head += piece
-        return head
-
-    def _read(self, size: int) -> bytes:
+    def _read(self) -> bytes:
         try:
-            return self._stream.read(size)
+            return self._stream.read(BLOCK_BYTES)
         except OSError as error:
             raise DataError(f"{self._source}: cannot read the file: {error.strerror}") from error
 
@@ -176,4 +166,4 @@ class LineReader:
                 return
             line += text.count("\n")
             offset += len(block)
-            block = self._read(BLOCK_BYTES)
+            block = self._read()

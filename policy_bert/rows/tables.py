@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,33 +22,10 @@ from policy_bert.text import look
 
 _MAX_CELL_CHARACTERS = 1_000_000
 _JSON_HEAD = 1000  # objects whose keys are the columns
-_KINDS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".json": "json",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".xlsx": "xlsx",
-    ".xlsm": "xlsx",
-    ".parquet": "parquet",
-}
-_UNREADABLE = {".xls": "save it as .xlsx", ".ods": "save it as .xlsx", ".numbers": "save it as .xlsx"}
-_SPREADSHEET_ERRORS = frozenset(
-    [
-        "#N/A",
-        "#REF!",
-        "#VALUE!",
-        "#DIV/0!",
-        "#NAME?",
-        "#NUM!",
-        "#NULL!",
-        "#SPILL!",
-        "#CALC!",
-        "#FIELD!",
-        "#BLOCKED!",
-        "#GETTING_DATA",
-    ]
+_KINDS = ("csv", "tsv", "json", "xlsx", "parquet")
+_OTHER_NAMES = {"tab": "tsv", "jsonl": "json", "ndjson": "json", "xlsm": "xlsx"}
+_SPREADSHEET_ERROR = re.compile(
+    r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|FIELD!|BLOCKED!|GETTING_DATA)\s*"
 )
 
 
@@ -99,7 +77,7 @@ class Table:
             for name, cell in zip(wanted, record.cells, strict=False):
                 if isinstance(cell, _Formula):
                     problem = f"column {name!r}: a formula without a stored value; open and save it in a spreadsheet"
-                elif isinstance(cell, str) and cell[:1] == "#" and cell.strip() in _SPREADSHEET_ERRORS:
+                elif isinstance(cell, str) and _SPREADSHEET_ERROR.fullmatch(cell):
                     problem = f"column {name!r}: the spreadsheet error {cell.strip()}"
             yield record._replace(problem=problem) if problem != record.problem else record
 
@@ -138,13 +116,7 @@ def as_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, datetime.datetime):
         return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(sep=" ")
-    if isinstance(value, str) and not value.isascii():
-        return value.encode("utf-8", "replace").decode("utf-8") if _has_surrogates(value) else value
-    return str(value)
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= c <= "\udfff" for c in text)
+    return str(value).encode("utf-8", "replace").decode("utf-8")  # JSON may hold half a character
 
 
 def table_kind(path: str | Path) -> str | None:
@@ -153,10 +125,11 @@ def table_kind(path: str | Path) -> str | None:
     Raises:
         DataError: A kind of table that cannot be read, with the one to save it as.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix in _UNREADABLE:
-        raise DataError(f"{path}: {suffix} files cannot be read; {_UNREADABLE[suffix]}")
-    return _KINDS.get(suffix)
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    if suffix in ("xls", "ods", "numbers"):
+        raise DataError(f"{path}: .{suffix} files cannot be read; save it as .xlsx")
+    kind = _OTHER_NAMES.get(suffix, suffix)
+    return kind if kind in _KINDS else None
 
 
 def open_table(
@@ -209,9 +182,8 @@ def _cells_table(rows: Iterator[Record], source: str, encoding: str, header: boo
         places = [columns.index(name) for name in wanted]
         for line, cells, problem in body:
             if len(cells) > len(columns) and any(as_text(cell).strip() for cell in cells[len(columns) :]):
-                problem = (
-                    f"{len(cells)} fields where there are {len(columns)} columns; quote the field that holds a comma"
-                )
+                found = f"{len(cells)} fields where there are {len(columns)} columns"
+                problem = f"{found}; quote the field that holds a comma"
             yield Record(line, tuple(cells[p] if p < len(cells) else "" for p in places), problem)
 
     return Table(source, columns, encoding, read)

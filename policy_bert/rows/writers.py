@@ -9,13 +9,13 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from policy_bert.errors import DataError
-from policy_bert.files import written_whole
+from policy_bert.files import naming_disk_errors, written_whole
 
 FORMATS = ("tsv", "csv", "jsonl", "xlsx", "parquet")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -65,7 +65,6 @@ def open_writer(
     format: str,
     columns: Sequence[str] | Mapping[str, type],
     *,
-    header: bool = True,
     decimals: int | None = 4,
     footer: Mapping[str, str] | None = None,
 ) -> RowWriter:
@@ -81,14 +80,13 @@ def open_writer(
         format: One of `FORMATS`.
         columns: Column names; with the types of their values (int, float or str) the columns of Parquet have these,
             otherwise those of the first row group.
-        header: Whether TSV and CSV begin with the header (and CSV with its mark); False for a part to be appended.
         decimals: Digits after the point of a float, written out in full in TSV and CSV; None writes every digit.
         footer: What the footer of a Parquet file says beside.
 
     Raises:
         DataError: The format is unknown, or the file cannot be written.
     """
-    writer = _WRITERS[check_format(format)](target, columns, header, decimals)
+    writer = _WRITERS[check_format(format)](target, columns, decimals)
     writer.footer = dict(footer or {})
     return writer
 
@@ -112,7 +110,6 @@ class RowWriter:
         self,
         target: str | Path | IO[Any],
         columns: Sequence[str] | Mapping[str, type],
-        header: bool,
         decimals: int | None,
     ) -> None:
         self.columns, self._decimals = tuple(columns), decimals
@@ -122,7 +119,7 @@ class RowWriter:
         self._stream: Any = self._open(target)
         try:
             with self._naming_errors():
-                self._begin(header)
+                self._begin()
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise
@@ -182,35 +179,20 @@ class RowWriter:
         with self._naming_errors():
             if not path.exists() or path.is_file():  # others, such as /dev/null, are never renamed over
                 path = self._stack.enter_context(written_whole(path))
-            try:
-                stream: IO[Any]
-                if self.text:
-                    stream = path.open("w", encoding="utf-8", errors="replace", newline="")
-                else:
-                    stream = path.open("wb")
-            except OSError:
-                self._stack.pop_all()  # there is no file to put under its name
-                raise
-            return self._stack.enter_context(stream)
+            stream: IO[Any] = path.open("wb")
+            wrapped = io.TextIOWrapper(stream, "utf-8", "replace", newline="") if self.text else stream
+            return self._stack.enter_context(wrapped)
 
-    @contextlib.contextmanager
-    def _naming_errors(self) -> Iterator[None]:
-        """Turn the operating system's errors about our own file into one line."""
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            if self._path is None:
-                raise
-            raise DataError(f"{self._path}: cannot write the file: {error.strerror or error}") from error
+    def _naming_errors(self) -> contextlib.AbstractContextManager[None]:
+        """Turns the operating system's errors about our own file into one line."""
+        return naming_disk_errors(self._path, "the file") if self._path else contextlib.nullcontext()
 
     def _plain(self, value: Any) -> Any:
         if hasattr(value, "tolist"):  # numpy scalars and arrays
             value = value.tolist()
         return round(value, self._decimals) if isinstance(value, float) and self._decimals is not None else value
 
-    def _begin(self, header: bool) -> None:
+    def _begin(self) -> None:
         pass
 
     def _write(self, values: list[Any]) -> None:
@@ -224,9 +206,8 @@ class RowWriter:
 
 
 class _TsvWriter(RowWriter):
-    def _begin(self, header: bool) -> None:
-        if header:
-            self._write(list(self.columns))
+    def _begin(self) -> None:
+        self._write(list(self.columns))
 
     def _write(self, values: list[Any]) -> None:
         self._stream.write("\t".join(self._cell(value).translate(_TSV_SEPARATORS) for value in values) + "\n")
@@ -240,11 +221,10 @@ class _TsvWriter(RowWriter):
 
 
 class _CsvWriter(_TsvWriter):
-    def _begin(self, header: bool) -> None:
+    def _begin(self) -> None:
         self._csv = csv.writer(self._stream, lineterminator="\r\n" if self._path else "\n")
-        if header:
-            self._stream.write("\ufeff" if self._path else "")
-            self._write(list(self.columns))
+        self._stream.write("\ufeff" if self._path else "")
+        super()._begin()
 
     def _write(self, values: list[Any]) -> None:
         if self._path:
@@ -263,7 +243,7 @@ class _WorkbookWriter(RowWriter):
 
     text = False
 
-    def _begin(self, header: bool) -> None:
+    def _begin(self) -> None:
         from openpyxl import Workbook
 
         self._workbook = Workbook(write_only=True)
@@ -304,7 +284,7 @@ class _WorkbookWriter(RowWriter):
 class _ParquetWriter(RowWriter):
     text = False
 
-    def _begin(self, header: bool) -> None:
+    def _begin(self) -> None:
         self._group: list[list[Any]] = []
         self._characters = 0
         self._schema: Any = None
@@ -338,10 +318,4 @@ class _ParquetWriter(RowWriter):
         self._file.close()
 
 
-_WRITERS: dict[str, type[RowWriter]] = {
-    "tsv": _TsvWriter,
-    "csv": _CsvWriter,
-    "jsonl": _JsonLinesWriter,
-    "xlsx": _WorkbookWriter,
-    "parquet": _ParquetWriter,
-}
+_WRITERS = dict(zip(FORMATS, (_TsvWriter, _CsvWriter, _JsonLinesWriter, _WorkbookWriter, _ParquetWriter), strict=True))

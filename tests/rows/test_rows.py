@@ -380,13 +380,6 @@ def test_csv_into_a_pipe_has_no_mark():
     assert stream.getvalue() == 'line,sentence,confidence,scores\n1,"推动\t数据\r\n共享",0.5,"[0.25, 0.75]"\n'
 
 
-@pytest.mark.parametrize("format", ["tsv", "csv"])
-def test_parts_without_header_append_to_the_whole(tmp_path, format):
-    whole = write_rows(tmp_path / "whole", format).read_bytes()
-    first = write_rows(tmp_path / "1", format, ROWS[:1]).read_bytes()
-    assert whole == first + write_rows(tmp_path / "2", format, ROWS[1:], header=False).read_bytes()
-
-
 def test_json_lines_and_parquet_keep_lists_and_types(tmp_path):
     expected = [
         {"line": 1, "sentence": "推动\t数据\r\n共享", "confidence": 0.5, "scores": [0.25, 0.75]},
