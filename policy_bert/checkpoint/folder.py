@@ -130,10 +130,9 @@ def check_checkpoint(folder: Path, onnx: bool = True) -> LabelScheme:
     try:
         if (folder / SCHEME_FILE).exists():
             scheme = load_scheme(folder / SCHEME_FILE)
-            scheme.check_label_map(names, str(folder))
         else:
             scheme = scheme_from_names([names[key] for key in sorted(names)])
-            scheme.check_label_map(names, str(folder))
+        scheme.check_label_map(names, str(folder))
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
     return scheme

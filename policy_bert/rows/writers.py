@@ -179,9 +179,9 @@ class RowWriter:
         with self._naming_errors():
             if not path.exists() or path.is_file():  # others, such as /dev/null, are never renamed over
                 path = self._stack.enter_context(written_whole(path))
-            stream: IO[Any] = path.open("wb")
-            wrapped = io.TextIOWrapper(stream, "utf-8", "replace", newline="") if self.text else stream
-            return self._stack.enter_context(wrapped)
+            stream: Any = path.open("wb")
+            stream = io.TextIOWrapper(stream, "utf-8", "replace", newline="") if self.text else stream
+            return self._stack.enter_context(stream)
 
     def _naming_errors(self) -> contextlib.AbstractContextManager[None]:
         """Turns the operating system's errors about our own file into one line."""

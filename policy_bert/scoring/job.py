@@ -32,7 +32,6 @@ from policy_bert.scoring.rows import InputScan, OutputOptions, rows_of, scan_inp
 
 MANIFEST_FILE = "manifest.json"
 _SPOOL_FILE, _COMPLETE_FILE = "input.txt", "complete"
-_OWN_FILES = (MANIFEST_FILE, _SPOOL_FILE, _COMPLETE_FILE)
 # Raised when parts of an older version can no longer be continued.
 _PARTS_VERSION = 1
 
@@ -121,10 +120,8 @@ def _manifest(
         "model_sha256": checkpoint_digest(classifier.checkpoint),
         "settings": {
             **asdict(options),
+            **{name: value for name, value in asdict(source).items() if name != "path"},
             "batch_size": batch_size,
-            "text_column": source.text_column,
-            "encoding": source.encoding,
-            "sheet": source.sheet,
             "engine": type(classifier.engine).__name__,
             "window_sentences": classifier.engine.window_sentences,
         },
@@ -159,15 +156,11 @@ def _begin(
     return scan
 
 
-def _is_ours(name: str) -> bool:
-    finished = r"part-\d{7}\.jsonl|" + "|".join(map(re.escape, _OWN_FILES))
-    return bool(re.fullmatch(rf"{finished}|\.({finished})\.\d+\{PARTIAL}", name))
-
-
 def _refuse_foreign_files(folder: Path) -> None:
-    for entry in sorted(folder.iterdir()):
-        if not _is_ours(entry.name):
-            raise DataError(f"{folder}: expected the parts of an unfinished run, found {entry.name}; move it away")
+    ours = r"part-\d{7}\.jsonl|" + "|".join(map(re.escape, (MANIFEST_FILE, _SPOOL_FILE, _COMPLETE_FILE)))
+    for name in sorted(os.listdir(folder)):
+        if not re.fullmatch(rf"{ours}|\.({ours})\.\d+\{PARTIAL}", name):
+            raise DataError(f"{folder}: expected the parts of an unfinished run, found {name}; move it away")
 
 
 def _remove_parts(folder: Path) -> None:
