@@ -12,10 +12,10 @@ from typing import get_args
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.corpora.near_duplicates import near_duplicate_groups
-from policy_bert.corpora.reading import ContradictionPolicy, load_corpus
-from policy_bert.corpora.report import format_report, report_tree
+from policy_bert.corpora.reading import ContradictionPolicy, format_report, load_corpus, report_tree
 from policy_bert.labels import SCHEME_FILE, LabelScheme, load_scheme
 
+_READING = ("text_column", "label_column", "encoding", "sheet", "contradictions")
 _log = logging.getLogger("policy_bert.corpus")
 
 
@@ -38,28 +38,21 @@ def _threshold(text: str) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the data report of a labelled file."""
     parser = ArgumentParser(prog="policy-bert corpus", description="Check a labelled file and print what it holds.")
-    parser.add_argument(
-        "file", help="text, tab, label a line; or .csv, .json, .jsonl, .xlsx, .parquet with named columns"
-    )
-    parser.add_argument(
-        "--labels", help=f"label scheme; default {SCHEME_FILE} beside the file; none: made from the file"
-    )
-    parser.add_argument("--text-column", help="column of the sentences; a number without a header")
-    parser.add_argument("--label-column", help="column of the labels, likewise")
-    parser.add_argument("--sheet", help="sheet of a workbook; default the first")
-    parser.add_argument("--encoding", default="auto", help="utf-8, gb18030, big5, utf-16 …; default auto")
-    parser.add_argument("--contradictions", choices=get_args(ContradictionPolicy), default="drop")
-    parser.add_argument("--threshold", type=_threshold, default=0.6, help="cosine of near-duplicates; default 0.6")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add = parser.add_argument
+    add("file", help="text, tab, label a line; or .csv, .json, .jsonl, .xlsx, .parquet with named columns")
+    add("--labels", help=f"label scheme; default {SCHEME_FILE} beside the file; none: made from the file")
+    add("--text-column", help="column of the sentences; a number without a header")
+    add("--label-column", help="column of the labels, likewise")
+    add("--sheet", help="sheet of a workbook; default the first")
+    add("--encoding", default="auto", help="utf-8, gb18030, big5, utf-16 …; default auto")
+    add("--contradictions", choices=get_args(ContradictionPolicy), default="drop")
+    add("--threshold", type=_threshold, default=0.6, help="cosine of near-duplicates; default 0.6")
+    add("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
     corpus = load_corpus(
         options.file,
         _find_scheme(options.labels, options.file),
-        text_column=options.text_column,
-        label_column=options.label_column,
-        encoding=options.encoding,
-        sheet=options.sheet,
-        contradictions=options.contradictions,
+        **{name: getattr(options, name) for name in _READING},
     )
     kept_out = [found.text for found in corpus.report.contradictions if found.kept is None]
     groups = near_duplicate_groups([*(s.text for s in corpus.sentences), *kept_out], options.threshold)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from policy_bert.corpora.labelled_rows import LabelledRow, label_parser, read_labelled_rows, scheme_from_labels
-from policy_bert.corpora.report import Contradiction, CorpusReport
 from policy_bert.errors import DataError
 from policy_bert.files import stream_digest
 from policy_bert.labels import LabelScheme, is_integer
@@ -27,6 +26,53 @@ class LabelledSentence:
     text: str
     label: int
     line: int
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A sentence that occurs with two or more labels: the ids in the order of their lines, and the label kept."""
+
+    text: str
+    labels: tuple[int, ...]
+    lines: tuple[int, ...]
+    kept: int | None
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """Figures of a labelled file.
+
+    Attributes:
+        path: The file.
+        sha256: Of its bytes.
+        encoding: Of its text; empty for Excel and Parquet.
+        rows: Rows with a sentence.
+        distinct: Distinct sentences, those with two labels among them.
+        duplicated: Distinct sentences that occur more than once.
+        contradictions: Those of them that occur with two or more labels.
+        contradiction_policy: What happened to these: `drop`, `first` or `majority`.
+        sentences: Distinct sentences that are left for training and scoring.
+        class_counts: Rows of each class, in the order of the ids.
+        look_alikes: Labels that look alike and are different classes, in groups, as they are written.
+        characters_min: Length of the shortest distinct sentence.
+        characters_mean: Mean length of the distinct sentences.
+        characters_max: Length of the longest distinct sentence.
+    """
+
+    path: str
+    sha256: str
+    encoding: str
+    rows: int
+    distinct: int
+    duplicated: int
+    contradictions: tuple[Contradiction, ...]
+    contradiction_policy: str
+    sentences: int
+    class_counts: tuple[int, ...]
+    look_alikes: tuple[tuple[str, ...], ...]
+    characters_min: int
+    characters_mean: float
+    characters_max: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +97,6 @@ def load_corpus(
     encoding: str = "auto",
     sheet: str | None = None,
     contradictions: ContradictionPolicy = "drop",
-    max_listed_problems: int = MAX_LISTED_PROBLEMS,
 ) -> Corpus:
     """The labelled sentences of a file; see `labelled_rows.read_labelled_rows` for the forms it may have.
 
@@ -65,15 +110,19 @@ def load_corpus(
         sheet: The sheet of a workbook; None for the first.
         contradictions: For a sentence with two labels: `drop` keeps it out, `first` keeps the label of its first line,
             `majority` the most frequent one (a tie keeps it out). All are listed in the report.
-        max_listed_problems: How many bad rows the error lists; it gives the number of all.
 
     Raises:
-        DataError: The file cannot be read, or has bad rows, all listed with line and reason.
+        DataError: The file cannot be read, or has bad rows, `MAX_LISTED_PROBLEMS` of them listed with line and reason.
     """
     rows, found_encoding = read_labelled_rows(path, text_column, label_column, encoding, sheet)
-    checked = [_check_row(row) for row in rows]
-    good = [row for row in checked if not row.problem]
-    problems = [(row.line, row.problem) for row in checked if row.problem]
+    good, problems = [], []
+    for row in rows:
+        text = clean(row.text)
+        problem = row.problem or ("" if text and row.label else "empty sentence" if not text else "no label")
+        if problem:
+            problems.append((row.line, problem))
+        else:
+            good.append(row._replace(text=text))
     if scheme is None and not problems:
         _check_columns(good, str(path))
         scheme = scheme_from_labels([row.label for row in good], str(path))
@@ -88,7 +137,7 @@ def load_corpus(
     if problems:
         swapped = good and not labelled and all(id_of(row.text)[0] is not None for row in good)
         hint = "; the sentences are classes: are the columns the wrong way round?" if swapped else ""
-        raise DataError(_problem_list(str(path), sorted(problems), max_listed_problems) + hint)
+        raise DataError(_problem_list(str(path), sorted(problems)) + hint)
     assert scheme is not None
     if not labelled:
         raise DataError(f"{path}: expected labelled sentences, found none")
@@ -145,15 +194,8 @@ def _look_alikes(labels: Sequence[str], scheme: LabelScheme) -> tuple[tuple[str,
     return tuple(tuple(group) for group in groups.values() if len({*map(scheme.parse, group)}) > 1)
 
 
-def _check_row(row: LabelledRow) -> LabelledRow:
-    if row.problem:
-        return row
-    text = clean(row.text)
-    problem = "" if text and row.label else "empty sentence" if not text else "no label"
-    return row._replace(text=text, problem=problem)
-
-
-def _problem_list(source: str, problems: Sequence[tuple[int, str]], limit: int) -> str:
+def _problem_list(source: str, problems: Sequence[tuple[int, str]]) -> str:
+    limit = MAX_LISTED_PROBLEMS
     listed = "; ".join(f"line {line}: {problem}" for line, problem in problems[:limit])
     more = f"; and {len(problems) - limit} more (the first {limit} are listed)" if len(problems) > limit else ""
     return f"{source}: {len(problems)} bad {'row' if len(problems) == 1 else 'rows'}: {listed}{more}"
@@ -171,17 +213,50 @@ def _collapse(
         labels = tuple(sentence.label for sentence in found)
         kept: int | None = labels[0]
         if len(set(labels)) > 1:
-            kept = _settle(labels, policy)
+            if policy != "first":
+                (kept, most), (_, next_most) = Counter(labels).most_common(2)
+                kept = kept if policy == "majority" and most > next_most else None
             contradicting.append(Contradiction(text, labels, tuple(sentence.line for sentence in found), kept))
         if kept is not None:
             sentences.append(LabelledSentence(text, kept, found[0].line))
     return tuple(sentences), tuple(contradicting)
 
 
-def _settle(labels: tuple[int, ...], policy: ContradictionPolicy) -> int | None:
-    if policy == "first":
-        return labels[0]
-    if policy == "majority":
-        (label, count), (_, next_count) = Counter(labels).most_common(2)
-        return label if count > next_count else None
-    return None
+def report_tree(
+    report: CorpusReport, scheme: LabelScheme, near_duplicate_groups: int, threshold: float
+) -> dict[str, Any]:
+    """The report as plain values for JSON, with class names and the number of near-duplicate groups."""
+    duplicates = {"near_duplicate_groups": near_duplicate_groups, "near_duplicate_threshold": threshold}
+    figures = asdict(report) | {"characters_mean": round(report.characters_mean, 2)}
+    return figures | duplicates | {"class_names": scheme.names}
+
+
+def format_report(report: CorpusReport, scheme: LabelScheme, near_duplicate_groups: int, threshold: float) -> str:
+    """The report as lines of text for a terminal."""
+    facts = [
+        ("file", report.path),
+        ("SHA-256", report.sha256),
+        ("encoding", report.encoding or "(binary table)"),
+        ("rows", f"{report.rows:,}"),
+        ("distinct sentences", f"{report.distinct:,}"),
+        ("occur more than once", f"{report.duplicated:,}"),
+        ("contradictions", f"{len(report.contradictions):,} (policy: {report.contradiction_policy})"),
+        ("left to train on", f"{report.sentences:,}"),
+        ("near-duplicate groups", f"{near_duplicate_groups:,} (cosine > {threshold:g})"),
+        ("characters", f"{report.characters_min}–{report.characters_max}, mean {report.characters_mean:.1f}"),
+        ("classes", f"{len(scheme):,}"),
+    ]
+    lines = [f"{name:<22}  {value}" for name, value in facts]
+    lines += ["", "label   rows  share  name"]
+    for label, count in zip(scheme.labels, report.class_counts, strict=True):
+        lines.append(f"{label.id:>5}  {count:>5,}  {count / max(report.rows, 1):>5.1%}  {label.name}")
+    if report.look_alikes:
+        lines += ["", "labels that look alike and are different classes"]
+        lines += [", ".join(map(repr, group)) for group in report.look_alikes]
+    if report.contradictions:
+        lines += ["", "contradictions (lines: labels, sentence)"]
+    for found in report.contradictions:
+        labels = ", ".join(f"{label} {scheme.names[label]}" for label in found.labels)
+        kept = "kept out" if found.kept is None else f"kept as {found.kept}"
+        lines.append(f"{', '.join(map(str, found.lines))}: {labels} ({kept}): {found.text}")
+    return "\n".join(lines)

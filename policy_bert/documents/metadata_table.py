@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import datetime
-import io
 import re
 import unicodedata
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from policy_bert.documents.metadata import find_date
-from policy_bert.documents.model import Document, UnreadableDocumentError
-from policy_bert.documents.readers.plain import decode
+from policy_bert.documents.model import Document
 from policy_bert.errors import DataError
+from policy_bert.rows import as_text, open_table
+from policy_bert.text import look
 
 _FILE_COLUMNS = ("file", "filename", "file name", "path", "文件", "文件名", "文件名称")
 _FIELDS: dict[str, tuple[str, ...]] = {
@@ -33,13 +30,11 @@ class MetadataTable:
     """Rows of metadata by file.
 
     Attributes:
-        path: The table's file.
         columns: The names of its columns, the file's own left out.
         rows: Normal form of the file's name to the row's line, the name as written, and the values by column.
         matched: The names that a document has claimed.
     """
 
-    path: Path
     columns: tuple[str, ...]
     rows: dict[str, tuple[int, str, dict[str, str]]] = field(default_factory=dict)
     matched: set[str] = field(default_factory=set)
@@ -58,33 +53,24 @@ class MetadataTable:
 
 
 def load_metadata(path: str | Path) -> MetadataTable:
-    """A table of metadata from a CSV (any usual Chinese encoding) or xlsx file with a column `file` or 文件名.
+    """A table of metadata with a column `file` or 文件名, of any kind that `rows.open_table` reads.
 
     Raises:
         DataError: The file cannot be read, has no such column, or names a file twice.
     """
-    path = Path(path)
-    rows = list(_read_rows(path))
-    header = [unicodedata.normalize("NFKC", cell).strip() for cell in rows[0]] if rows else []
-    named = [index for index, name in enumerate(header) if name.lower() in _FILE_COLUMNS]
-    if not named:
-        found = ", ".join(filter(None, header)) or "nothing"
-        raise DataError(
-            f"{path}: expected a column 'file' or '文件名', found {found}; name the column of file names so"
-        )
-    twice = {name for name in header if name and header.count(name) > 1}
-    if twice:
-        raise DataError(f"{path}: the column {min(twice)!r} occurs twice; rename one")
-    table = MetadataTable(path, tuple(name for i, name in enumerate(header) if name and i != named[0]))
-    for line, row in enumerate(rows[1:], 2):
-        cells = dict(zip(header, [*row, *[""] * (len(header) - len(row))], strict=False))
-        name = cells.pop(header[named[0]], "").strip()
-        if not name:
-            continue
+    source = open_table(path)
+    file_column = source.find_column(None, _FILE_COLUMNS, "names of the files")
+    columns = tuple(name for name in source.columns if name and name != file_column)
+    table = MetadataTable(columns)
+    for line, cells, problem in source.read([file_column, *columns]):
+        if problem:
+            raise DataError(f"{path}: row {line}: {problem}")
+        name, *values = (as_text(cell).strip() for cell in cells)
         key = _normal(name)
         if key in table.rows:
             raise DataError(f"{path}: rows {table.rows[key][0]} and {line} both name {name!r}; leave one")
-        table.rows[key] = (line, name, {column: value.strip() for column, value in cells.items() if column})
+        if name:
+            table.rows[key] = (line, name, dict(zip(columns, values, strict=True)))
     return table
 
 
@@ -108,7 +94,7 @@ def _keys(path: Path) -> list[str]:
 def _apply(document: Document, values: dict[str, str]) -> Document:
     known: dict[str, Any] = {}
     for name, columns in _FIELDS.items():
-        value = next((v for column, v in values.items() if column.lower() in columns and v), "")
+        value = next((v for column, v in values.items() if look(column) in columns and v), "")
         if value:
             known[name] = value
     if "date" in known:
@@ -117,39 +103,3 @@ def _apply(document: Document, values: dict[str, str]) -> Document:
     if year:
         known["year"] = int(year.group())
     return replace(document, metadata={**document.metadata, **values}, **known)
-
-
-def _read_rows(path: Path) -> Iterator[list[str]]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the metadata: {error.strerror}") from error
-    if content.startswith(b"PK\x03\x04"):
-        return _read_workbook(path)
-    try:
-        text = decode(content)
-    except UnreadableDocumentError as error:
-        raise DataError(f"{path}: expected a CSV or xlsx table of metadata; {error}") from error
-    first = text.partition("\n")[0]
-    delimiter = max(",\t;，", key=first.count)
-    return csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=delimiter)
-
-
-def _read_workbook(path: Path) -> Iterator[list[str]]:
-    import openpyxl
-
-    try:
-        workbook = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
-        rows = [[_cell_text(cell) for cell in row] for row in workbook.worksheets[0].iter_rows(values_only=True)]
-        workbook.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise DataError(f"{path}: not a readable xlsx file; save it again or as CSV") from error
-    return iter(rows)
-
-
-def _cell_text(value: object) -> str:
-    if isinstance(value, datetime.datetime):
-        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(sep=" ")
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if value is None else str(value)

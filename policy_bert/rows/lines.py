@@ -6,6 +6,7 @@ import codecs
 import functools
 import io
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,15 +83,14 @@ def open_input(path: str | Path) -> IO[bytes]:
     """
     if str(path) == "-":
         return getattr(sys.stdin, "buffer", None) or io.BytesIO()
-    path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DataError(f"{path}: expected a file, found a folder")
     try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check the name and the folder") from None
+        return open(path, "rb")
     except OSError as error:
-        raise DataError(f"{path}: cannot read the file: {error.strerror}") from error
+        missing = isinstance(error, FileNotFoundError)
+        reason = "no such file; check the name and the folder" if missing else error.strerror
+        raise DataError(f"{path}: cannot read the file: {reason}") from error
 
 
 class LineReader:

@@ -256,12 +256,13 @@ def test_every_bad_row_is_reported_with_line_and_reason_at_once(tmp_path):
         assert f"line {line}: {reason}" in str(caught.value)
 
 
-def test_the_list_of_bad_rows_ends_at_a_stated_number(tmp_path):
+def test_the_list_of_bad_rows_ends_at_a_stated_number(tmp_path, monkeypatch):
     path = write(tmp_path / "a.tsv", "好\t1\n" + "坏\n" * 500)
     with pytest.raises(DataError, match=r"500 bad rows: .*line 21: [^;]*; and 480 more \(the first 20 are listed\)$"):
         load_corpus(path, ABC)
+    monkeypatch.setattr("policy_bert.corpora.reading.MAX_LISTED_PROBLEMS", 2)
     with pytest.raises(DataError, match=r"and 498 more \(the first 2 are listed\)$"):
-        load_corpus(path, ABC, max_listed_problems=2)
+        load_corpus(path, ABC)
 
 
 def test_bad_rows_of_tables_are_reported_together(tmp_path):
