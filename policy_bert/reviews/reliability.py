@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.evaluation.measures import confusion_matrix
+from policy_bert.evaluation.metrics import confusion_matrix
 from policy_bert.intervals import cluster_degrees, clustered_interval, t_95, wilson_interval
 
 FloatArray = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""`policy_bert.evaluation.measures` against scikit-learn, and the `evaluate.Metric`s that wrap them."""
+"""`policy_bert.evaluation.metrics` against scikit-learn, and the `evaluate.Metric`s that wrap them."""
 
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from policy_bert.evaluation.measures import confusion_matrix as agreement_table
+from policy_bert.evaluation.metrics import confusion_matrix as agreement_table
 from sklearn.metrics import cohen_kappa_score
 
 from policy_bert.reviews.reliability import cohen_kappa, krippendorff_alpha, measure_reliability
