@@ -84,7 +84,33 @@ def scoring_table(chinese: bool) -> str:
     return (RESULTS / ("scoring.zh.md" if chinese else "scoring.md")).read_text(encoding="utf-8").strip()
 
 
+DOCUMENTS = {
+    "documents-before.json": ("version 0.1.0", "0.1.0 版"),
+    "documents-rules.json": ("rules of form, sentence classifier", "形式规则 + 句子分类器"),
+    "documents.json": ("**as shipped**", "**随包发布**"),
+}
+DOCUMENT_FIGURES = {
+    "acceptable among coded": "编码可接受（已编码单元中）",
+    "non-instruments coded": "无工具的单元被编码",
+    "instruments missed": "有工具的单元漏编",
+    "strictly right": "完全正确",
+}
+
+
+def documents_table(chinese: bool) -> str:
+    """Versions by the figures of `policy-bert evaluate --units` on the gold set's test part."""
+    header = ["", *(DOCUMENT_FIGURES.values() if chinese else DOCUMENT_FIGURES)]
+    lines = [header, ["---"] * len(header)]
+    for file, names in DOCUMENTS.items():
+        if (RESULTS / file).is_file():
+            record = json.loads((RESULTS / file).read_text(encoding="utf-8"))
+            found = {figure["name"]: figure | {"value": figure["share"]} for figure in record["figures"]}
+            lines.append([names[chinese], *(_interval(found[name]) for name in DOCUMENT_FIGURES)])
+    return _markdown(lines)
+
+
 TABLES: dict[str, Callable[[bool], str]] = {
+    "documents": documents_table,
     "crossvalidation": crossvalidation_table,
     "probe": probe_table,
     "scoring": scoring_table,

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--corpus", metavar="FILE", help="labelled file, if not where the run's configuration has it")
     parser.add_argument("--units", metavar="FOLDER", help=f"a gold set of units in documents, such as {GOLD_SET}")
     parser.add_argument("--text", nargs="+", default=[], metavar="FILE", help="the text that holds its documents")
+    parser.add_argument("--json", metavar="FILE", help="with --units: write the figures to this file as well")
     parser.add_argument("--engine", choices=("auto", "onnx", "torch"), default="auto")
     arguments = parser.parse_args(argv)
     if arguments.units:
@@ -192,21 +193,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("--units needs --text FILES, in which its documents are found")
         if arguments.part not in ("development", "test", "all"):
             parser.error(f"--part {arguments.part}: a gold set has the parts development and test")
-        for found in evaluate_documents(
-            arguments.units, arguments.text, arguments.part, arguments.run, arguments.engine
-        ):
-            print(found.name, found, sep="\t")
+        figures = evaluate_documents(arguments.units, arguments.text, arguments.part, arguments.run, arguments.engine)
+        for figure in figures:
+            print(figure.name, figure, sep="\t")
+        if arguments.json:
+            record = {"part": arguments.part, "figures": [asdict(figure) for figure in figures]}
+            with naming_disk_errors(Path(arguments.json)):
+                write_text(Path(arguments.json), json.dumps(record, indent=2) + "\n")
         return 0
     if not arguments.run:
         parser.error("name a run folder, or --units FOLDER --text FILES")
     if arguments.part == "development":
         parser.error("--part development belongs to --units")
-    figures = evaluate_run(arguments.run, arguments.part, arguments.corpus, arguments.engine)
+    measured = evaluate_run(arguments.run, arguments.part, arguments.corpus, arguments.engine)
     for key, title in TITLES.items():
-        figure = figures[key]
-        interval = f"\t[{figure['low']:.4f}, {figure['high']:.4f}]" if isinstance(figure, dict) else ""
-        print(f"{title}\t{figure['value'] if isinstance(figure, dict) else figure:.4f}{interval}")
-    logger.info("%d sentences; report and figures are in %s", figures["sentences"], arguments.run)
+        value = measured[key]
+        interval = f"\t[{value['low']:.4f}, {value['high']:.4f}]" if isinstance(value, dict) else ""
+        print(f"{title}\t{value['value'] if isinstance(value, dict) else value:.4f}{interval}")
+    logger.info("%d sentences; report and figures are in %s", measured["sentences"], arguments.run)
     return 0
 
 

@@ -1,6 +1,7 @@
 """The gold set: read strictly, found again by digest, matched by place, weighed and clustered by document."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -83,10 +84,12 @@ def test_text_without_the_documents_and_bad_rows_are_refused(gold, tmp_path):
 
 def test_the_command_prints_a_line_a_figure(gold, tmp_path, tiny_checkpoint, capsys):
     named = ["--units", str(gold), "--text", str(tmp_path / "text.txt")]
-    assert run_command(main, [str(tiny_checkpoint), *named]) == 0
+    assert run_command(main, [str(tiny_checkpoint), *named, "--json", str(tmp_path / "figures.json")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("acceptable among coded\t")
     assert all(len(line.split("\t")) == 5 for line in lines)
+    written = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert [figure["name"] for figure in written["figures"]] == [line.split("\t")[0] for line in lines]
     for wrong in (["--units", str(gold)], [], ["--part", "development", str(tmp_path)]):
         with pytest.raises(SystemExit):
             main(wrong)
