@@ -151,8 +151,9 @@ def run_analysis(plan: AnalysisPlan, classifier: PolicyClassifier) -> Tables:
         raise DataError(f"none of the {plan.files} files is a readable document; first: {first.name}: {first.reason}")
     chosen = options.rules, options.unit, options.by, options.language
     model = classifier.checkpoint.name, run.digest
-    found = tuple(run.skipped), tuple(run.warnings()), tuple(run.duplicates)
-    coding = Coding(classifier.scheme, tuple(run.parts), *chosen, *model, *found, options.margin)
+    coding = Coding(classifier.scheme, tuple(run.parts), *chosen, *model, margin=options.margin)
+    warnings, duplicates = tuple(run.warnings()), tuple(run.duplicates)
+    coding = replace(coding, skipped=tuple(run.skipped), warnings=warnings, duplicates=duplicates)
     tables = write_report(coding, plan.output, run.folder / "report")
     shutil.rmtree(run.folder, ignore_errors=True)
     return tables

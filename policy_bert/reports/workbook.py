@@ -58,7 +58,7 @@ def write_workbook(coding: Coding, tables: Tables, methods: Methods, path: Path)
     book.close()
 
 
-def _coding_rows(coding: Coding, planned: list[tuple[int, str, CodedUnit]]) -> Iterator[list[Cell]]:
+def _coding_rows(coding: Coding, planned: list[tuple[int, str, CodedUnit]]) -> Iterator[Sequence[Cell]]:
     """The rows of 编码表; units that the plan of the review holds are put aside with their number."""
     number = 0
     for document in coding.documents():
@@ -134,8 +134,9 @@ def _review(coding: Coding, tables: Tables, planned: list[tuple[int, str, CodedU
         target = f"'{columns.SHEET_CODING}{sheet + 1 if sheet else ''}'!{human}{row + 2}"
         cells = dict(zip(columns.CODING_COLUMNS, coding_row(("", name), unit, coding.scheme), strict=True))
         number, sampled = len(rows) + 1, len(rows) < len(lists["sample"])
-        purpose, margin = ("抽样", margin_of(number, plan.units)) if sampled else ("重点", None)
-        rows.append([number, purpose, (target, unit.id), *(cells[title] for title in shown), margin])
+        margin = margin_of(number, plan.units) if sampled else None
+        about = (cells[title] for title in shown)
+        rows.append([number, "抽样" if sampled else "重点", (target, unit.id), *about, margin])
     return ["序号", "用途", columns.UNIT, *shown, "复核到此行的误差（±）"], rows
 
 
