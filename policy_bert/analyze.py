@@ -15,6 +15,7 @@ from policy_bert.scoring.rows import add_classifier_options, load_chosen_classif
 
 __all__ = ["AnalysisOptions", "CodingRules", "analyze", "main"]
 
+OPTIONS = ("unit", "metadata", "language", "batch_size", "overwrite", "margin", "count_duplicates")  # taken as they are
 logger = logging.getLogger("policy_bert.analyze")  # also where this module is run as __main__
 
 
@@ -66,27 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Analyse documents; see `--help`."""
     arguments = parse_arguments(argv)
     options = AnalysisOptions(
-        CodingRules(arguments.min_confidence, arguments.review_threshold),
-        arguments.unit,
-        tuple(arguments.by.split(",")),
-        arguments.metadata,
-        arguments.language,
-        arguments.batch_size,
-        arguments.overwrite,
-        arguments.margin,
-        arguments.count_duplicates,
+        rules=CodingRules(arguments.min_confidence, arguments.review_threshold),
+        by=tuple(arguments.by.split(",")),
+        **{name: getattr(arguments, name) for name in OPTIONS},
     )
     plan = plan_analysis(arguments.documents, arguments.output, options)
     classifier = load_chosen_classifier(arguments)
     tables = run_analysis(plan, classifier)
-    logger.info(
-        "%d documents, %d units: %d coded, %d not coded, %d for review",
-        len(tables.documents),
-        tables.coded + tables.uncoded,
-        tables.coded,
-        tables.uncoded,
-        tables.review,
-    )
+    counts = len(tables.documents), tables.coded + tables.uncoded, tables.coded, tables.uncoded, tables.review
+    logger.info("%d documents, %d units: %d coded, %d not coded, %d for review", *counts)
     print(arguments.output)
     return 0
 

@@ -75,20 +75,17 @@ class AnalysisOptions:
 
 @dataclass(frozen=True)
 class AnalysisPlan:
-    """What will be analysed, checked as far as it can be before a model is loaded."""
+    """What will be analysed, checked as far as it can be before a model is loaded.
+
+    `options` name fields as documents do; `exclude` is what is not read as a document, should it lie among them.
+    """
 
     paths: tuple[str | Path, ...]
     output: Path
     options: AnalysisOptions
     table: MetadataTable | None
-    by: tuple[str, ...]
+    exclude: tuple[Path, ...]
     files: int
-
-    @property
-    def exclude(self) -> list[Path]:
-        """What is not read as a document, should it lie among them."""
-        metadata = self.options.metadata
-        return [self.output] if metadata is None else [self.output, metadata]
 
 
 def plan_analysis(paths: Sequence[str | Path], output: str | Path, options: AnalysisOptions) -> AnalysisPlan:
@@ -100,8 +97,9 @@ def plan_analysis(paths: Sequence[str | Path], output: str | Path, options: Anal
     output = Path(output)
     check_output(output, options.overwrite)
     table = load_metadata(options.metadata) if options.metadata else None
-    plan = AnalysisPlan(tuple(paths), output, options, table, check_fields(options.by, table), 0)
-    return replace(plan, files=len(find_files(paths, plan.exclude)))
+    options = replace(options, by=check_fields(options.by, table))
+    exclude = (output, options.metadata) if options.metadata else (output,)
+    return AnalysisPlan(tuple(paths), output, options, table, exclude, len(find_files(paths, exclude)))
 
 
 def check_fields(by: Sequence[str], table: MetadataTable | None) -> tuple[str, ...]:
@@ -110,15 +108,14 @@ def check_fields(by: Sequence[str], table: MetadataTable | None) -> tuple[str, .
     Raises:
         DataError: A field is neither built in nor a column of the metadata.
     """
-    known = [*BUILT_IN_FIELDS, *(table.columns if table else ())]
-    fields = []
-    for name in dict.fromkeys(part.strip() for part in by if part.strip()):
-        name = name if name in known else FIELD_ALIASES.get(name, name)
+    known = dict.fromkeys([*BUILT_IN_FIELDS, *(table.columns if table else ())])
+    names = [part.strip() for part in by if part.strip()]
+    fields = dict.fromkeys(name if name in known else FIELD_ALIASES.get(name, name) for name in names)
+    for name in fields:
         if name not in known:
             where = "" if table else ", or give --metadata with that column"
-            raise DataError(f"--by {name}: no such field; expected one of {', '.join(dict.fromkeys(known))}{where}")
-        fields.append(name)
-    return tuple(dict.fromkeys(fields))
+            raise DataError(f"--by {name}: no such field; expected one of {', '.join(known)}{where}")
+    return tuple(fields)
 
 
 def check_output(output: Path, overwrite: bool) -> None:
@@ -145,31 +142,20 @@ def run_analysis(plan: AnalysisPlan, classifier: PolicyClassifier) -> Tables:
     Raises:
         DataError: No document can be read, or the output cannot be written.
     """
-    parts_folder = make_parts_folder(plan.output)
-    run = _Run(plan, classifier, parts_folder)
+    run, options = _Run(plan, classifier), plan.options
     with progress_bar(plan.files, unit="documents") as progress:
         for done in run.code():
             progress.update(done)
     if not run.parts:
         first = run.skipped[0]
         raise DataError(f"none of the {plan.files} files is a readable document; first: {first.name}: {first.reason}")
-    options = plan.options
-    coding = Coding(
-        classifier.scheme,
-        tuple(run.parts),
-        options.rules,
-        options.unit,
-        plan.by,
-        options.language,
-        classifier.checkpoint.name,
-        run.digest,
-        tuple(run.skipped),
-        tuple(run.warnings()),
-        tuple(run.duplicates),
-        options.margin,
-    )
-    tables = write_report(coding, plan.output, parts_folder / "report")
-    shutil.rmtree(parts_folder, ignore_errors=True)
+    chosen = options.rules, options.unit, options.by, options.language
+    model = classifier.checkpoint.name, run.digest
+    coding = Coding(classifier.scheme, tuple(run.parts), *chosen, *model, margin=options.margin)
+    warnings, duplicates = tuple(run.warnings()), tuple(run.duplicates)
+    coding = replace(coding, skipped=tuple(run.skipped), warnings=warnings, duplicates=duplicates)
+    tables = write_report(coding, plan.output, run.folder / "report")
+    shutil.rmtree(run.folder, ignore_errors=True)
     return tables
 
 
@@ -183,27 +169,18 @@ def analyze(
     return run_analysis(plan_analysis(paths, output, options or AnalysisOptions()), classifier)
 
 
-def make_parts_folder(output: Path) -> Path:
-    """The folder of parts in the report folder, made and tried.
-
-    Raises:
-        DataError: It cannot be written.
-    """
-    parts = output / PARTS
-    try:
-        parts.mkdir(parents=True, exist_ok=True)
-        write_text(parts / "probe", "")
-        (parts / "probe").unlink()
-    except OSError as error:
-        raise DataError(f"{output}: cannot write there: {error.strerror}; choose another folder with -o") from error
-    return parts
-
-
 class _Run:
     """An analysis on its way: the parts that are there, and the files that were skipped or were there already."""
 
-    def __init__(self, plan: AnalysisPlan, classifier: PolicyClassifier, folder: Path) -> None:
-        self.plan, self.classifier, self.folder = plan, classifier, folder
+    def __init__(self, plan: AnalysisPlan, classifier: PolicyClassifier) -> None:
+        self.plan, self.classifier, self.folder = plan, classifier, plan.output / PARTS
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_text(self.folder / "probe", "")
+            (self.folder / "probe").unlink()
+        except OSError as error:
+            reason = f"cannot write there: {error.strerror}; choose another folder with -o"
+            raise DataError(f"{plan.output}: {reason}") from error
         self.digest = checkpoint_digest(classifier.checkpoint)
         self.parts: list[Path] = []
         self.skipped: list[SkippedFile] = []
@@ -228,30 +205,28 @@ class _Run:
         return [*self.notes, *(f"元数据中没有对应文档：{row}" for row in unmatched)]
 
     def _code(self, document: Document) -> None:
-        metadata = {}
-        if self.plan.table is not None:
-            document = self.plan.table.join(document)
-            metadata = {name: document.metadata.get(name, "") for name in self.plan.table.columns}
+        options, table, metadata = self.plan.options, self.plan.table, {}
+        if table is not None:
+            document = table.join(document)
+            metadata = {name: document.metadata.get(name, "") for name in table.columns}
         document = replace(document, metadata=metadata)
-        name = display_name(document.path, self.plan.paths)
+        name = self._name(document.path)
         self.notes += [f"{name}：{note}" for note in document.notes]
         if original := self.finder.original_of(document):
-            counted = self.plan.options.count_duplicates
+            counted = options.count_duplicates
             self.duplicates.append(Duplicate(document.id, name, document.title, original.id, counted))
             advice = "counted all the same" if counted else "not counted; --count-duplicates counts it"
-            logger.warning("%s: the same text as %s: %s", name, display_name(original.path, self.plan.paths), advice)
+            logger.warning("%s: the same text as %s: %s", name, self._name(original.path), advice)
             if not counted:
                 return
         part = self.folder / f"{self._key(document, name)}.jsonl"
         self.parts.append(part)
-        if part.exists():
-            return
-        options = self.plan.options
-        units = cut_units(document, options.unit)
-        texts = [unit.body for unit in units if unit.kind == "content"]
-        predictions = self.classifier.predict(texts, options.batch_size)
-        with naming_disk_errors(self.plan.output):
-            write_part(code_document(document, name, units, predictions, options.rules), part)
+        if not part.exists():
+            units = cut_units(document, options.unit)
+            texts = [unit.body for unit in units if unit.kind == "content"]
+            predictions = self.classifier.predict(texts, options.batch_size)
+            with naming_disk_errors(self.plan.output):
+                write_part(code_document(document, name, units, predictions, options.rules), part)
 
     def _key(self, document: Document, name: str) -> str:
         """What a part depends on, as a file name."""
@@ -262,15 +237,13 @@ class _Run:
 
     def _skip(self, skipped: SkippedDocument) -> None:
         logger.warning("%s: skipped: %s", skipped.path, skipped.reason)
-        self.skipped.append(SkippedFile(display_name(skipped.path, self.plan.paths), skipped.reason))
+        self.skipped.append(SkippedFile(self._name(skipped.path), skipped.reason))
 
-
-def display_name(path: Path, paths: Sequence[str | Path]) -> str:
-    """The document's path within the folder that was named, or its file name."""
-    for root in map(Path, paths):
-        if root.is_dir() and path.is_relative_to(root):
-            return path.relative_to(root).as_posix()
-    return path.name
+    def _name(self, path: Path) -> str:
+        """The document's path within the folder that was named, or its file name."""
+        roots = (Path(root) for root in self.plan.paths)
+        inside = (path.relative_to(root).as_posix() for root in roots if root.is_dir() and path.is_relative_to(root))
+        return next(inside, path.name)
 
 
 def write_report(coding: Coding, output: Path, building: Path) -> Tables:
@@ -326,13 +299,11 @@ def _build(coding: Coding, tables: Tables, folder: Path) -> None:
 
 def _move(building: Path, output: Path) -> None:
     """Put the new files in place; charts of an earlier analysis that this one does not have are removed."""
-    old_charts = output / columns.FIGURES
-    for chart in old_charts.glob("0[1-5]-*"):
+    for chart in (output / columns.FIGURES).glob("0[1-5]-*"):
         if chart.suffix in (".png", ".svg"):
             chart.unlink()
-    for path in sorted(building.rglob("*")):
-        if path.is_file():
-            target = output / path.relative_to(building)
-            target.parent.mkdir(exist_ok=True)
-            path.replace(target)
+    for path in sorted(path for path in building.rglob("*") if path.is_file()):
+        target = output / path.relative_to(building)
+        target.parent.mkdir(exist_ok=True)
+        path.replace(target)
     shutil.rmtree(building)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from policy_bert.files import written_whole
 from policy_bert.labels import LabelScheme
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE_DECIMALS = 4
 CANDIDATES = 3  # the class and two runners-up
+STATED = ("title", "number", "issuer", "date", "year")  # what documents state of themselves
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,7 @@ class CodedDocument:
 
     def fields(self) -> dict[str, str]:
         """Everything that documents can be grouped by: what is known of each, then the metadata's other columns."""
-        known = {
-            "document": self.name,
-            "title": self.title,
-            "number": self.number,
-            "issuer": self.issuer,
-            "date": self.date,
-            "year": "" if self.year is None else str(self.year),
-        }
+        known = {"document": self.name, **{name: str(getattr(self, name) or "") for name in STATED}}
         return {**known, **{key: value for key, value in self.metadata.items() if not known.get(key)}}
 
 
@@ -139,7 +133,7 @@ def code_document(
     seed = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     remaining = iter(predictions)
     coded = tuple(code_unit(u, next(remaining) if u.kind == "content" else None, rules, seed) for u in units)
-    about = {key: getattr(document, key) for key in ("id", "text", "title", "number", "issuer", "date", "year")}
+    about = {key: getattr(document, key) for key in ("id", "text", *STATED)}
     return CodedDocument(name=name, metadata=dict(document.metadata), units=coded, **about)
 
 
@@ -154,18 +148,12 @@ def write_part(coded: CodedDocument, path: Path) -> None:
 def read_part(path: Path, plan: ReviewPlan | None = None) -> CodedDocument:
     """The coded document of a part; with a plan its units are marked for review as the plan says."""
     with path.open(encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
-        head = json.loads(next(lines))
-        units = tuple(_read_unit(line, plan) for line in lines)
-    return CodedDocument(**head, units=units)
-
-
-def _read_unit(line: str, plan: ReviewPlan | None) -> CodedUnit:
-    record: dict[str, Any] = json.loads(line)
-    record["headings"] = tuple(record["headings"])
-    record["candidates"] = tuple((label, score) for label, score in record["candidates"])
-    if plan is not None:
-        record["review"] = bool(plan.purpose(record["confidence"], record["random"], record["review"]))
-    return CodedUnit(**record)
+        head, *records = map(json.loads, lines)
+    for record in records:
+        record |= {"headings": tuple(record["headings"]), "candidates": tuple(map(tuple, record["candidates"]))}
+        if plan is not None:
+            record["review"] = bool(plan.purpose(record["confidence"], record["random"], record["review"]))
+    return CodedDocument(**head, units=tuple(CodedUnit(**record) for record in records))
 
 
 @dataclass(frozen=True)
@@ -223,3 +211,7 @@ class Coding:
         """The coded documents, read one at a time."""
         for part in self.parts:
             yield read_part(part, self.plan)
+
+    def units(self) -> Iterator[tuple[CodedDocument, CodedUnit]]:
+        """The coded units with their documents, read one document at a time."""
+        return ((document, unit) for document in self.documents() for unit in document.units)

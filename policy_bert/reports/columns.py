@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from policy_bert.reports.words import word
+
 WORKBOOK: Final = "coding.xlsx"
 CODING_CSV: Final = "coding.csv"
 CODING_JSONL: Final = "coding.jsonl"
@@ -44,22 +46,9 @@ END: Final = "结束位置"
 RANDOM: Final = "随机数"
 
 CODING_COLUMNS: Final = (
-    UNIT,
-    DOCUMENT_ID,
-    DOCUMENT,
-    HEADINGS,
-    TEXT,
-    LABEL,
-    GROUP,
-    CONFIDENCE,
-    ALTERNATIVES,
-    REVIEW,
-    REASON,
-    HUMAN,
-    START,
-    END,
-    RANDOM,
-)
+    UNIT, DOCUMENT_ID, DOCUMENT, HEADINGS, TEXT, LABEL, GROUP, CONFIDENCE, ALTERNATIVES, REVIEW, REASON, HUMAN, START,
+    END, RANDOM,
+)  # fmt: skip
 """The columns of 编码表 and `coding.csv`, in order.
 
 类别 is a class name or 未编码; 工具面向 the side's name; 置信度 a number from 0 to 1, empty where no model was asked;
@@ -71,16 +60,5 @@ text; 随机数 a fixed random number from 0 to 1: sorted by it, the first n row
 YES: Final = "是"
 NO: Final = "否"
 
-PROTOCOL: Final = (
-    "人工复核规程：1. 抽样：把编码表按“随机数”排序，从头取 n 个单元（至少 100 个，来自多份文件），不挑选。"
-    "2. 盲编：编码前隐藏或删除 policy_bert 的编码，不看其类别。3. 抽到的每个单元都编码，与机器相同的也要编；"
-    "没有政策工具的编“未编码”。4. 用自己的用户名编码，每个单元一个类别。5. 导出 REFI-QDA 项目（.qdpx），运行 "
-    "policy-bert review coding.xlsx --qda 项目.qdpx。只改机器编错的单元而不编其余单元，一致率必然接近零，不能报告。\n"
-    "Protocol for reviewers: 1. Draw: sort the coding table by 随机数 and take n units from the top (100 or more, of "
-    "several documents); pick none. 2. Code blind: hide or delete policy_bert's codings first. 3. Code every unit "
-    "that was drawn, those that you agree with too; one without a policy instrument gets the code 未编码. 4. Code "
-    "under your own user name, one class a unit. 5. Export a REFI-QDA project (.qdpx) and run policy-bert review "
-    "coding.xlsx --qda PROJECT.qdpx. Agreement over changed segments alone is near zero by construction and cannot "
-    "be reported."
-)
+PROTOCOL: Final = f"{word('zh', 'protocol')}\n{word('en', 'protocol')}"
 """How people are to code, as the project's description, the README and `review --help` say it."""

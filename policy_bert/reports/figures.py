@@ -20,6 +20,7 @@ MAX_ROWS = 40  # documents or values that a chart can show legibly
 LABEL_CHARACTERS = 24
 MAX_TICKS = 12  # years that an axis names
 NAMED = 3  # documents without a year that a chart names
+BESIDE: dict[str, Any] = {"frameon": False, "loc": "upper left", "bbox_to_anchor": (1, 1)}  # where legends stand
 
 
 def write_figures(tables: Tables, folder: Path, language: str = "zh") -> list[Path]:
@@ -73,8 +74,7 @@ class _Charts:
         if self.groups:
             from matplotlib.patches import Patch
 
-            handles = [Patch(color=colour) for colour in sides.values()]
-            axes.legend(handles, self.groups, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+            axes.legend([Patch(color=colour) for colour in sides.values()], self.groups, **BESIDE)
         return figure
 
     def sides(self) -> Any:
@@ -109,11 +109,12 @@ class _Charts:
 
         table = self.tables.trend()
         known = {int(table.values[i]): i for i in _known(table)}
+        coded = {year: table.shares[i] for year, i in known.items() if sum(table.counts[i])}
         years = range(min(known), max(known) + 1)
         figure, axes = self._axes("trend_figure", 7.2, 3.8)
         names, colours = self._series()
         for line, (name, colour) in enumerate(zip(names, colours, strict=True)):
-            shares = [self._of_coded(table, known[year], line) if year in known else None for year in years]
+            shares = [coded[year][line] if year in coded else None for year in years]
             points = [100 * share.share if share else np.nan for share in shares]
             axes.plot(years, points, marker="o", markersize=4, label=name, color=colour)
             shift = 0.06 * (line - (len(names) - 1) / 2)
@@ -125,7 +126,7 @@ class _Charts:
         axes.set_ylabel(self._word("share"))
         axes.set_ylim(0, 103)
         axes.set_yticks(range(0, 101, 25))
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+        axes.legend(**BESIDE)
         if missing := self.tables.without_year():
             named = self._word("comma").join(self._text(name) for name in missing[:NAMED])
             named += self._word("and_more") if len(missing) > NAMED else ""
@@ -145,25 +146,21 @@ class _Charts:
             widths = np.array([100 * table.shares[i][line].share for i in order])
             axes.barh(range(len(order)), widths, left=left, color=colour, label=name)
             left += widths
-        values = [self._word("unknown") if table.values[i] == UNKNOWN else self._text(table.values[i]) for i in order]
-        axes.set_yticks(
-            range(len(order)), [f"{value} (n={sum(table.counts[i])})" for value, i in zip(values, order, strict=True)]
-        )
+        known = {UNKNOWN: self._word("unknown")}
+        values = [known.get(table.values[i]) or self._text(table.values[i]) for i in order]
+        totals = (sum(table.counts[i]) for i in order)
+        axes.set_yticks(range(len(order)), [f"{value} (n={n})" for value, n in zip(values, totals, strict=True)])
         axes.invert_yaxis()
         axes.set_xlabel(self._word("share"))
         axes.set_xticks(range(0, 101, 25))
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+        axes.legend(**BESIDE)
         return figure
 
     def _series(self) -> tuple[list[str], list[str]]:
         """Names and colours of what a cross-table has shares of."""
         scheme = self.tables.scheme
-        if not scheme.groups:
-            return self.labels, list(label_colours(scheme))
-        return self.groups, list(group_colours(scheme).values())
-
-    def _of_coded(self, table: CrossTable, value: int, line: int) -> Share | None:
-        return table.shares[value][line] if sum(table.counts[value]) else None
+        colours = group_colours(scheme).values() if scheme.groups else label_colours(scheme)
+        return self.groups or self.labels, list(colours)
 
     def _interval_bars(self, axes: Any, names: Sequence[str], shares: Sequence[Share], colours: Sequence[str]) -> None:
         axes.barh(range(len(names)), [100 * share.share for share in shares], color=colours)

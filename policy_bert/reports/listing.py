@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from policy_bert.labels import LabelScheme
 from policy_bert.reports import columns
@@ -17,30 +16,29 @@ _RECORD = (
 )  # fmt: skip
 
 
-def coding_row(document: tuple[str, str], unit: CodedUnit, scheme: LabelScheme) -> list[str | float | int | None]:
-    """A unit's cells in the order of `columns.CODING_COLUMNS`; numbers are numbers, None is an empty cell.
+def coding_row(document: tuple[str, str], unit: CodedUnit, scheme: LabelScheme) -> dict[str, str | float | None]:
+    """A unit's cells by `columns.CODING_COLUMNS`, in their order; numbers are numbers, None is an empty cell.
 
     `document` is the document's identifier and name.
     """
-    side = {group.id: group.name for group in scheme.groups}.get(
-        "" if unit.label is None else scheme.group_of(unit.label), ""
-    )
-    return [
-        unit.id,
-        *document,
-        headings_text(unit.headings),
-        unit.text,
-        columns.UNCODED if unit.label is None else scheme.names[unit.label],
-        side,
-        unit.confidence,
-        alternatives_text(unit, scheme),
-        columns.YES if unit.review else columns.NO,
-        unit.reason,
-        None,
-        unit.start,
-        unit.end,
-        unit.random,
-    ]
+    sides = {group.id: group.name for group in scheme.groups}
+    return {
+        columns.UNIT: unit.id,
+        columns.DOCUMENT_ID: document[0],
+        columns.DOCUMENT: document[1],
+        columns.HEADINGS: headings_text(unit.headings),
+        columns.TEXT: unit.text,
+        columns.LABEL: columns.UNCODED if unit.label is None else scheme.names[unit.label],
+        columns.GROUP: "" if unit.label is None else sides.get(scheme.group_of(unit.label), ""),
+        columns.CONFIDENCE: unit.confidence,
+        columns.ALTERNATIVES: alternatives_text(unit, scheme),
+        columns.REVIEW: columns.YES if unit.review else columns.NO,
+        columns.REASON: unit.reason,
+        columns.HUMAN: None,
+        columns.START: unit.start,
+        columns.END: unit.end,
+        columns.RANDOM: unit.random,
+    }
 
 
 def alternatives_text(unit: CodedUnit, scheme: LabelScheme) -> str:
@@ -61,10 +59,8 @@ def headings_text(headings: tuple[str, ...]) -> str:
 def write_csv(coding: Coding, path: Path) -> None:
     """Write `coding.csv`, for spreadsheet programs; `coding.jsonl` has every text unchanged."""
     with open_writer(path, "csv", columns.CODING_COLUMNS, decimals=None) as out:
-        for document in coding.documents():
-            for unit in document.units:
-                row = coding_row((document.id, document.name), unit, coding.scheme)
-                out.write(dict(zip(columns.CODING_COLUMNS, row, strict=True)))
+        for document, unit in coding.units():
+            out.write(coding_row((document.id, document.name), unit, coding.scheme))
 
 
 def write_documents(coding: Coding, path: Path) -> None:
@@ -84,30 +80,29 @@ def write_documents(coding: Coding, path: Path) -> None:
 
 
 def write_jsonl(coding: Coding, path: Path) -> None:
-    """Write `coding.jsonl`: one unit a line with ids, names and all numbers; UTF-8 without a mark."""
+    """Write `coding.jsonl`: one unit a line with ids, names and all numbers; UTF-8 without a mark.
+
+    `label` is null where a unit is not coded, `group` is the side's id.
+    """
+    scheme = coding.scheme
     with open_writer(path, "jsonl", _RECORD, decimals=None) as out:
-        for document in coding.documents():
-            for unit in document.units:
-                out.write(unit_record(unit, coding.scheme) | {"document_id": document.id, "document": document.name})
+        for document, unit in coding.units():
+            record = {key: value for key, value in vars(unit).items() if key not in ("id", "candidates")}
+            record |= {"unit": unit.id, "document_id": document.id, "document": document.name}
+            record["headings"] = list(unit.headings)
+            record["label_name"] = "" if unit.label is None else scheme.names[unit.label]
+            record["group"] = "" if unit.label is None else scheme.group_of(unit.label)
+            record["alternatives"] = [
+                {"label": label, "label_name": scheme.names[label], "confidence": score}
+                for label, score in unit.alternatives
+            ]
+            out.write(record)
 
 
 def write_matrix(coding: Coding, path: Path) -> None:
     """Write `matrix.csv`: one row a unit, one 0/1 column a class; a unit that is not coded is a row of zeros."""
     names = coding.scheme.names
     with open_writer(path, "csv", (columns.UNIT, columns.DOCUMENT_ID, *names)) as out:
-        for document in coding.documents():
-            for unit in document.units:
-                ones = {name: int(unit.label == label) for label, name in enumerate(names)}
-                out.write({columns.UNIT: unit.id, columns.DOCUMENT_ID: document.id, **ones})
-
-
-def unit_record(unit: CodedUnit, scheme: LabelScheme) -> dict[str, Any]:
-    """A unit as a JSON object; `label` is null where it is not coded, `group` is the side's id."""
-    alternatives = [
-        {"label": label, "label_name": scheme.names[label], "confidence": score} for label, score in unit.alternatives
-    ]
-    named = {"label_name": "", "group": ""}
-    if unit.label is not None:
-        named = {"label_name": scheme.names[unit.label], "group": scheme.group_of(unit.label)}
-    record = {key: value for key, value in vars(unit).items() if key not in ("id", "candidates")}
-    return record | named | {"unit": unit.id, "headings": list(unit.headings), "alternatives": alternatives}
+        for document, unit in coding.units():
+            ones = {name: int(unit.label == label) for label, name in enumerate(names)}
+            out.write({columns.UNIT: unit.id, columns.DOCUMENT_ID: document.id, **ones})

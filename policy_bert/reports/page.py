@@ -46,9 +46,6 @@ def script_json(value: Any) -> str:
 
 def _write_document(out: IO[str], index: int, document: CodedDocument) -> None:
     """Write a document's units and the text between them, and apart from these the codes that filters count."""
-    labels: list[int] = []
-    confidences: list[float] = []
-    reviews: list[int] = []
     pieces: list[list[Any]] = []
     end = 0
     for unit in document.units:
@@ -57,11 +54,8 @@ def _write_document(out: IO[str], index: int, document: CodedDocument) -> None:
         gap = document.text[end : unit.start]
         end = max(end, unit.end)
         pieces.append([gap, unit.text, label, confidence, unit.alternatives, unit.reason, unit.id, int(unit.review)])
-        labels.append(label)
-        confidences.append(confidence)
-        reviews.append(int(unit.review))
     out.write(f'<script type="application/json" id="doc-{index}">{script_json(pieces)}</script>\n')
-    codes = {"labels": labels, "confidences": confidences, "reviews": reviews}
+    codes = {name: [piece[at] for piece in pieces] for name, at in (("labels", 2), ("confidences", 3), ("reviews", 7))}
     out.write(f'<script type="application/json" id="codes-{index}">{script_json(codes)}</script>\n')
 
 

@@ -58,15 +58,12 @@ def write_workbook(coding: Coding, tables: Tables, methods: Methods, path: Path)
     book.close()
 
 
-def _coding_rows(coding: Coding, planned: list[tuple[int, str, CodedUnit]]) -> Iterator[list[Cell]]:
+def _coding_rows(coding: Coding, planned: list[tuple[int, str, CodedUnit]]) -> Iterator[Sequence[Cell]]:
     """The rows of 编码表; units that the plan of the review holds are put aside with their number."""
-    number = 0
-    for document in coding.documents():
-        for unit in document.units:
-            number += 1
-            if unit.review:
-                planned.append((number, document.name, unit))
-            yield coding_row((document.id, document.name), unit, coding.scheme)
+    for number, (document, unit) in enumerate(coding.units(), 1):
+        if unit.review:
+            planned.append((number, document.name, unit))
+        yield [*coding_row((document.id, document.name), unit, coding.scheme).values()]
 
 
 def _documents(tables: Tables) -> Sheet:
@@ -132,10 +129,11 @@ def _review(coding: Coding, tables: Tables, planned: list[tuple[int, str, CodedU
     for place, name, unit in [*lists["sample"], *lists["focus"]]:
         sheet, row = divmod(place - 1, MAX_ROWS - 1)
         target = f"'{columns.SHEET_CODING}{sheet + 1 if sheet else ''}'!{human}{row + 2}"
-        cells = dict(zip(columns.CODING_COLUMNS, coding_row(("", name), unit, coding.scheme), strict=True))
+        cells = coding_row(("", name), unit, coding.scheme)
         number, sampled = len(rows) + 1, len(rows) < len(lists["sample"])
-        purpose, margin = ("抽样", margin_of(number, plan.units)) if sampled else ("重点", None)
-        rows.append([number, purpose, (target, unit.id), *(cells[title] for title in shown), margin])
+        margin = margin_of(number, plan.units) if sampled else None
+        about = (cells[title] for title in shown)
+        rows.append([number, "抽样" if sampled else "重点", (target, unit.id), *about, margin])
     return ["序号", "用途", columns.UNIT, *shown, "复核到此行的误差（±）"], rows
 
 
@@ -144,8 +142,9 @@ def _codebook(coding: Coding) -> Sheet:
     rows: list[list[Cell]] = []
     for label in coding.scheme.labels:
         chinese = "" if coding.language == "en" else label.chinese_definition
-        about = [label.id, label.name, label.english, names.get(label.group, ""), chinese or label.definition]
-        rows.append([*about, "\n".join(label.examples), words.get(label.name_source, label.name_source)])
+        side, examples = names.get(label.group, ""), "\n".join(label.examples)
+        source = words.get(label.name_source, label.name_source)
+        rows.append([label.id, label.name, label.english, side, chinese or label.definition, examples, source])
     rows.append([None, columns.UNCODED, "Not coded", "", words["en" if coding.language == "en" else "zh"], "", ""])
     return ("编号", "类别", "英文名称", columns.GROUP, "定义", "示例", "名称来源"), rows
 

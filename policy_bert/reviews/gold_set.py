@@ -111,27 +111,24 @@ def read_gold_set(
     Raises:
         DataError: A file cannot be read, or a row is not what it should be.
     """
-    documents = {}
-    for number, row in _rows(Path(folder) / "documents.tsv", ("document", "kind", "part", "weight")):
+    documents, units = {}, []
+    for where, row in _rows(Path(folder) / "documents.tsv", ("document", "kind", "part", "weight")):
         try:
             weight = float(row["weight"])
         except ValueError:
-            raise DataError(f"{folder}/documents.tsv, line {number}: weight {row['weight']!r} is no number") from None
-        head = {"title": row.get("title_digest") or "", **{name: row.get(name) or "" for name in HEAD_FIELDS[1:]}}
+            raise DataError(f"{where}: weight {row['weight']!r} is no number") from None
+        head = {name: row.get("title_digest" if name == "title" else name, "") for name in HEAD_FIELDS}
         documents[row["document"]] = GoldDocument(row["document"], row["kind"], row["part"], weight, head)
-    units = []
-    for number, row in _rows(Path(folder) / "units.tsv", ("document", "start", "end", "code", "second")):
-        where = f"{folder}/units.tsv, line {number}"
+    for where, row in _rows(Path(folder) / "units.tsv", ("document", "start", "end", "code", "second")):
         if row["document"] not in documents:
             raise DataError(f"{where}: documents.tsv has no document {row['document']!r}")
         if not (row["start"].isdecimal() and row["end"].isdecimal()):
             raise DataError(f"{where}: expected start and end as whole numbers, found {row['start']!r}, {row['end']!r}")
-        codes = [_code(text, classes, where) for text in (row["code"], row["second"]) if text]
-        units.append(GoldUnit(row["document"], int(row["start"]), int(row["end"]), tuple(codes)))
+        codes = tuple(_code(text, classes, where) for text in (row["code"], row["second"]) if text)
+        units.append(GoldUnit(row["document"], int(row["start"]), int(row["end"]), codes))
     if part is not None:
         documents = {digest: document for digest, document in documents.items() if document.part == part}
-        units = [unit for unit in units if unit.document in documents]
-    return documents, units
+    return documents, [unit for unit in units if unit.document in documents]
 
 
 def find_documents(files: Iterable[str | Path], documents: Mapping[str, GoldDocument]) -> dict[str, str]:
@@ -154,9 +151,8 @@ def find_documents(files: Iterable[str | Path], documents: Mapping[str, GoldDocu
     if not found:
         raise DataError("none of the gold set's documents occurs in the text; name the right files with --text")
     if len(found) < len(documents):
-        logger.warning(
-            "%d of the gold set's %d documents are not in the text", len(documents) - len(found), len(documents)
-        )
+        missing = len(documents) - len(found)
+        logger.warning("%d of the gold set's %d documents are not in the text", missing, len(documents))
     return found
 
 
@@ -173,31 +169,27 @@ def measure_documents(
     instrument are acceptable count in the first and the fourth figure alone. Shares are over units, each weighted by
     the units that it stands for.
     """
-    coded: dict[str, list[CodedUnit]] = {}
-    read: dict[str, Document] = {}
-    for digest, text in texts.items():
-        read[digest] = _as_document(text)
-        coded[digest] = list(_coded_units(read[digest], classifier, rules or CodingRules()))
+    read = {digest: _as_document(text) for digest, text in texts.items()}
+    coded = {digest: _coded_units(document, classifier, rules or CodingRules()) for digest, document in read.items()}
     rows: dict[str, list[tuple[bool, str]]] = {name: [] for name in FIGURES}
     for unit in units:
         if unit.document not in coded:
             continue
         label = _machine_label(unit, coded[unit.document])
-        rows["strictly_right"].append((label == unit.accepted[0], unit.document))
-        if label is not None:
-            rows["acceptable_among_coded"].append((label in unit.accepted, unit.document))
-            if unit.uses_instrument:
-                rows["class_acceptable"].append((label in unit.accepted, unit.document))
-        if unit.uses_instrument is False:
-            rows["non_instruments_coded"].append((label is not None, unit.document))
-        elif unit.uses_instrument:
-            rows["instruments_missed"].append((label is None, unit.document))
-    figures = [
-        _figure(FIGURES[name], found, {key: document.weight for key, document in documents.items()})
-        for name, found in rows.items()
-    ]
-    heads = [(name, _heads_right(name, read, documents)) for name in HEAD_FIELDS]
-    return figures + [_figure(f"{name} found", found, dict.fromkeys(documents, 1.0)) for name, found in heads]
+        counts = {
+            "strictly_right": (True, label == unit.accepted[0]),
+            "acceptable_among_coded": (label is not None, label in unit.accepted),
+            "class_acceptable": (label is not None and unit.uses_instrument is True, label in unit.accepted),
+            "non_instruments_coded": (unit.uses_instrument is False, label is not None),
+            "instruments_missed": (unit.uses_instrument is True, label is None),
+        }
+        for name, (counted, hit) in counts.items():
+            if counted:
+                rows[name].append((hit, unit.document))
+    weights = {digest: document.weight for digest, document in documents.items()}
+    heads = [(f"{name} found", _heads_right(name, read, documents)) for name in HEAD_FIELDS]
+    figures = [_figure(FIGURES[name], found, weights) for name, found in rows.items()]
+    return figures + [_figure(name, found, dict.fromkeys(documents, 1.0)) for name, found in heads]
 
 
 def _figure(name: str, rows: Sequence[tuple[bool, str]], weights: Mapping[str, float]) -> GoldFigure:
@@ -216,12 +208,11 @@ def _heads_right(
     """For each document that states the field, whether it was found."""
     rows = []
     for digest, document in read.items():
-        stated = documents[digest].head[name]
-        found = str(getattr(document, name) or "")
+        stated, found = documents[digest].head[name], comparison_key(str(getattr(document, name) or ""))
         if name == "title":
-            found = hashlib.sha256(comparison_key(found).encode()).hexdigest()[:DIGEST_CHARACTERS]
+            found = hashlib.sha256(found.encode()).hexdigest()[:DIGEST_CHARACTERS]
         if stated:
-            rows.append((comparison_key(found) == comparison_key(stated), digest))
+            rows.append((found == comparison_key(stated), digest))
     return rows
 
 
@@ -243,10 +234,10 @@ def _as_document(text: str) -> Document:
     return document
 
 
-def _coded_units(document: Document, classifier: PolicyClassifier, rules: CodingRules) -> Iterator[CodedUnit]:
+def _coded_units(document: Document, classifier: PolicyClassifier, rules: CodingRules) -> tuple[CodedUnit, ...]:
     units = cut_units(document)
     predictions = classifier.predict([unit.body for unit in units if unit.kind == "content"])
-    yield from code_document(document, document.id, units, predictions, rules).units
+    return code_document(document, document.id, units, predictions, rules).units
 
 
 def _code(text: str, classes: int, where: str) -> int | None:
@@ -257,7 +248,8 @@ def _code(text: str, classes: int, where: str) -> int | None:
     return int(text)
 
 
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a tab-separated table with a header, each with where it stands."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -265,6 +257,6 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
             if missing:
                 raise DataError(f"{path}: expected a column {missing[0]!r} in a tab-separated table with a header")
             for number, row in enumerate(reader, start=2):
-                yield number, {name: value or "" for name, value in row.items() if name is not None}
+                yield f"{path}, line {number}", {name: value or "" for name, value in row.items() if name is not None}
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the gold set: {error}") from error

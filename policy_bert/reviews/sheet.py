@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import math
+import re
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,13 +74,10 @@ def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None, skip_
         DataError: It is no workbook, lacks a sheet or column, or holds codes that are no class (listed by row).
     """
     path = Path(path)
-    book = _open_workbook(path)
-    try:
+    with _open_workbook(path) as book:
         scheme = scheme or _read_scheme(book, path)
-        parser = _RowParser(scheme)
         names = _coding_sheets(book, path)
-    finally:
-        book.close()
+    parser = _RowParser(scheme)
     units = [unit for name in names for unit in parser.units(open_table(path, sheet=name), name)]
     if parser.problems:
         count, listed = len(parser.problems), "; ".join(parser.problems)
@@ -95,7 +95,7 @@ def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None, skip_
 
 def _coding_sheets(book: Any, path: Path) -> list[str]:
     """The sheets of the coding table: of its name, or else with its columns."""
-    named = [name for name in book.sheetnames if _is_numbered(name, columns.SHEET_CODING)]
+    named = [name for name in book.sheetnames if re.fullmatch(rf"{columns.SHEET_CODING}\d*", name)]
     fitting = named or [name for name in book.sheetnames if _has_columns(book[name], REQUIRED)]
     if not fitting:
         raise DataError(
@@ -126,68 +126,80 @@ class _RowParser:
     def __init__(self, scheme: LabelScheme) -> None:
         self.scheme = scheme
         self.problems: list[str] = []
+        self.number, self.row = 0, dict[str, Any]()
 
     def units(self, table: Table, sheet: str) -> Iterator[SheetUnit]:
-        _require_columns(table.columns, f"{table.source}: {sheet}", REQUIRED)
+        missing = [title for title in REQUIRED if title not in table.columns]
+        if missing:
+            found = ", ".join(title for title in table.columns if title)[:200]
+            raise DataError(
+                f"{table.source}: {sheet}: expected the columns {', '.join(missing)} in row 1, found {found or 'none'}"
+                f"（第 1 行缺少这些列：{'、'.join(missing)}）"
+            )
         wanted = [title for title in (*columns.CODING_COLUMNS, PROBABILITY) if title in table.columns]
         for number, cells, problem in table.read(wanted):
             if problem:
                 self.problems.append(f"row {number} {problem}")
                 continue
-            row = dict(zip(wanted, cells, strict=True))
-            found = len(self.problems)
-            predicted = self._code(row.get(columns.LABEL), number, columns.LABEL)
-            if len(self.problems) > found:
+            self.number, self.row = number, dict(zip(wanted, cells, strict=True))
+            found_before = len(self.problems)
+            predicted = self._code(columns.LABEL)
+            if len(self.problems) > found_before:
                 continue  # without the classifier's class there is nothing to compare
             predicted = len(self.scheme) if predicted is None else predicted
-            agreed = _text(row.get(columns.HUMAN)).lower() in AGREED
-            human = predicted if agreed else self._code(row.get(columns.HUMAN), number, columns.HUMAN)
-            start = self._number(row.get(columns.START), number, columns.START)
+            human = predicted if self._text(columns.HUMAN).lower() in AGREED else self._code(columns.HUMAN)
+            start = self._number(columns.START)
             yield SheetUnit(
                 sheet=sheet,
                 row=number,
-                id=_text(row.get(columns.UNIT)),
-                document_id=_identifier(row.get(columns.DOCUMENT_ID), _text(row.get(columns.UNIT))),
-                document=_text(row.get(columns.DOCUMENT)),
-                text=_text(row.get(columns.TEXT)),
+                id=self._text(columns.UNIT),
+                document_id=self._identifier(),
+                document=self._text(columns.DOCUMENT),
+                text=self._text(columns.TEXT),
                 predicted=predicted,
-                confidence=self._number(row.get(columns.CONFIDENCE), number, columns.CONFIDENCE),
+                confidence=self._number(columns.CONFIDENCE),
                 human=human,
-                random=self._number(row.get(columns.RANDOM), number, columns.RANDOM),
-                probability=self._number(row.get(PROBABILITY), number, PROBABILITY),
+                random=self._number(columns.RANDOM),
+                probability=self._number(PROBABILITY),
                 start=-1 if start is None else int(start),
             )
 
-    def _code(self, cell: Any, row: int, title: str) -> int | None:
-        text = _text(cell)
-        if not text:
-            return None
+    def _text(self, title: str) -> str:
+        return as_text(self.row.get(title)).strip()
+
+    def _identifier(self) -> str:
+        """A document's identifier, 01, as text where a program has made a number of it: the unit's begins with it."""
+        cell, beginning = self.row.get(columns.DOCUMENT_ID), self._text(columns.UNIT).partition("-")[0]
+        is_number = isinstance(cell, (int, float)) and beginning.isdigit() and float(beginning) == cell
+        return beginning if is_number else self._text(columns.DOCUMENT_ID)
+
+    def _code(self, title: str) -> int | None:
+        text = self._text(title)
         try:
-            return parse_code(text, self.scheme)
+            return parse_code(text, self.scheme) if text else None
         except KeyError:
-            self.problems.append(f"row {row} {title} {text[:20]!r}")
+            self.problems.append(f"row {self.number} {title} {text[:20]!r}")
             return None
 
-    def _number(self, cell: Any, row: int, title: str) -> float | None:
-        text = _text(cell)
-        if not text:
-            return None
+    def _number(self, title: str) -> float | None:
+        text = self._text(title)
         try:
-            value = float(text)
+            value = float(text or 0)
         except ValueError:
-            value = float("nan")
-        if not 0 <= value < float("inf") or (title != columns.START and value > 1):
-            self.problems.append(f"row {row} {title} {text[:20]!r}, which is no number from 0 to 1")
+            value = math.nan
+        if not 0 <= value < math.inf or (title != columns.START and value > 1):
+            self.problems.append(f"row {self.number} {title} {text[:20]!r}, which is no number from 0 to 1")
             return None
-        return value
+        return value if text else None
 
 
 def _open_workbook(path: Path) -> Any:
+    """The workbook, to be closed by a `with` block."""
     import openpyxl
 
     open_input(path).close()
     try:
-        return openpyxl.load_workbook(path, read_only=True, data_only=True)
+        return closing(openpyxl.load_workbook(path, read_only=True, data_only=True))
     except Exception as error:  # openpyxl lets through whatever zipfile and the XML parser raise on a broken file
         raise DataError(f"{path}: expected an .xlsx workbook, found none that can be read: {error}") from error
 
@@ -200,10 +212,10 @@ def _read_scheme(book: Any, path: Path) -> LabelScheme:
             "（没有码本，请用 --labels 给出类别）"
         )
     rows = book[columns.SHEET_CODEBOOK if columns.SHEET_CODEBOOK in fitting else fitting[0]].iter_rows(values_only=True)
-    header = [_text(cell) for cell in next(rows)]
+    header, *lines = ([as_text(cell).strip() for cell in cells] for cells in rows)
     found: dict[int, Label] = {}
-    for cells in rows:
-        row = dict(zip(header, map(_text, cells), strict=False))
+    for cells in lines:
+        row = dict(zip(header, cells, strict=False))
         number = row["编号"]
         if number.isascii() and number.isdigit():
             side = row.get(columns.GROUP, "")
@@ -213,32 +225,6 @@ def _read_scheme(book: Any, path: Path) -> LabelScheme:
     return LabelScheme(labels, sides)
 
 
-def _require_columns(header: Sequence[str], source: str, required: tuple[str, ...]) -> None:
-    missing = [title for title in required if title not in header]
-    if missing:
-        found = ", ".join(title for title in header if title)[:200]
-        raise DataError(
-            f"{source}: expected the columns {', '.join(missing)} in row 1, found {found or 'none'}"
-            f"（第 1 行缺少这些列：{'、'.join(missing)}）"
-        )
-
-
 def _has_columns(sheet: Any, required: tuple[str, ...]) -> bool:
     header = next(sheet.iter_rows(values_only=True), ()) if hasattr(sheet, "iter_rows") else ()
-    return set(required) <= {_text(cell) for cell in header}
-
-
-def _identifier(cell: Any, unit: str) -> str:
-    """A document's identifier, 01, as text where a program has made a number of it: the unit's begins with it."""
-    text, beginning = _text(cell), unit.partition("-")[0]
-    is_number = isinstance(cell, (int, float)) and beginning.isdigit()
-    return beginning if is_number and float(beginning) == cell else text
-
-
-def _is_numbered(name: str, base: str) -> bool:
-    rest = name.removeprefix(base)
-    return name.startswith(base) and (rest == "" or rest.isdigit())
-
-
-def _text(cell: Any) -> str:
-    return as_text(cell).strip()
+    return set(required) <= {as_text(cell).strip() for cell in header}
