@@ -175,7 +175,7 @@ def test_a_workbook_of_metadata_is_read_with_its_numbers_and_dates(tmp_path: Pat
     [
         (b"name,year\na,1\n", "expected a column"),
         (b"file,year\na.txt,1\nA.txt,2\n", "rows 2 and 3 both"),
-        (b"file,year,year\n", "occurs twice"),
+        (b"file,year,year\n", "two columns are named"),
         (b"", "found an empty file"),
         (b"PK\x03\x04 no workbook", "found a zip archive"),
         (bytes(range(256)) * 20, "expected text in"),
