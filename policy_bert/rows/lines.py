@@ -88,9 +88,9 @@ def open_input(path: str | Path) -> IO[bytes]:
     try:
         return open(path, "rb")
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = "no such file; check the name and the folder" if missing else error.strerror
-        raise DataError(f"{path}: cannot read the file: {reason}") from error
+        missing = "no such file; check the name and the folder"
+        reason = missing if isinstance(error, FileNotFoundError) else f"cannot read the file: {error.strerror}"
+        raise DataError(f"{path}: {reason}") from error
 
 
 class LineReader:

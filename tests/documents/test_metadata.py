@@ -188,5 +188,5 @@ def test_a_table_that_cannot_be_joined_is_a_one_line_error(tmp_path: Path, conte
 
 
 def test_an_absent_table_is_a_one_line_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="no such file"):
         load_metadata(tmp_path / "absent.csv")
