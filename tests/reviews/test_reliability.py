@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from policy_bert.evaluation.metrics import confusion_matrix as agreement_table
 from sklearn.metrics import cohen_kappa_score
 
+from policy_bert.evaluation.metrics import confusion_matrix as agreement_table
 from policy_bert.reviews.reliability import cohen_kappa, krippendorff_alpha, measure_reliability
 
 codings = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=60)
