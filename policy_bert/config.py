@@ -6,9 +6,11 @@ suggestion. Nothing here knows torch or the meaning of a field: see `policy_bert
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import difflib
+import json
 import math
 import types
 import typing
@@ -35,7 +37,7 @@ def load_config(config_type: type[ConfigT], path: str | Path | None = None, over
     Raises:
         ConfigError: The file is missing or no YAML mapping, a key is unknown, or a value is of the wrong type.
     """
-    tree = _read_yaml(Path(path)) if path is not None else {}
+    tree = read_yaml(Path(path)) if path is not None else {}
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
@@ -56,21 +58,25 @@ def build_config(config_type: type[ConfigT], tree: Mapping[str, Any], source: st
 
 def dump_config(config: Any) -> str:
     """The configuration as YAML with every field, the resolved form that a run folder keeps."""
-    return yaml.safe_dump(_plain(config), allow_unicode=True, sort_keys=False)
+    plain = json.loads(json.dumps(dataclasses.asdict(config)))  # tuples become lists
+    return yaml.safe_dump(plain, allow_unicode=True, sort_keys=False)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, what: str = "the configuration") -> dict[str, Any]:
+    """The mapping in a YAML file, which messages call `what`; an empty one for a file without a value.
+
+    Raises:
+        ConfigError: The file cannot be read or holds something else.
+    """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot read {what}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not a YAML file: {error}") from error
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
+    if not isinstance(tree, (dict, type(None))):
         raise ConfigError(f"{path}: expected a mapping of keys to values, found a {type(tree).__name__}")
-    return tree
+    return tree or {}
 
 
 def _set_key(tree: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
@@ -150,34 +156,18 @@ def _coerce(hint: Any, value: Any, key: str, source: str) -> Any:
 
 
 def _coerce_scalar(hint: type[Any], value: Any, key: str, source: str) -> Any:
-    if hint is bool and isinstance(value, bool):
-        return value
-    if hint is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return str(value)
-    if hint is str and isinstance(value, datetime.date):  # PyYAML makes dates of texts such as 2024-05-01
-        return str(value)
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hint in (int, float) and isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            number = math.nan
-        if math.isfinite(number) and (hint is float or number.is_integer()):
-            return hint(number)
-    raise ConfigError(f"{source}: {key}: expected {_type_name(hint)}, found {value!r}")
-
-
-def _type_name(hint: type[Any]) -> str:
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(hint, str(hint))
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+    if isinstance(value, bool) == (hint is bool):
+        if hint in (bool, int) and isinstance(value, hint):
+            return value
+        if hint is str and isinstance(value, (str, int, float, datetime.date)):
+            return str(value)  # PyYAML makes dates of texts such as 2024-05-01
+        if hint in (int, float) and isinstance(value, (str, int, float)):
+            with contextlib.suppress(ValueError, OverflowError):
+                number = float(value)
+                if math.isfinite(number) and (hint is float or number.is_integer()):
+                    return hint(number)
+    expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(hint, hint)
+    raise ConfigError(f"{source}: {key}: expected {expected}, found {value!r}")
 
 
 def require_fraction(name: str, value: float) -> None:

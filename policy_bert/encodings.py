@@ -131,19 +131,16 @@ def _western(content: bytes) -> Encoding | None:
 
 def _chinese(content: bytes, complete: bool, declared: str) -> Encoding | None:
     """GB 18030 or Big5; certain only where all is GB 2312 with the characters that any Chinese text is full of."""
-    found: dict[str, tuple[float, str]] = {}
+    found: dict[str, tuple[float, list[str]]] = {}
     for codec in ("big5hkscs", "gb18030") if declared.startswith("big5") else ("gb18030", "big5hkscs"):
         text = _decode(content, codec, complete, "replace") or ""
         beyond = [c for c in text if c > "\x7f"]
         bad = sum(c == "\ufffd" or "\ue000" <= c <= "\uf8ff" for c in beyond)
-        common = (sum(c in _COMMON for c in beyond) - 5 * bad) / max(len(beyond), 1)
         if _plausible_share(text) >= _LEAST_PLAUSIBLE_SHARE and _control_share(text) <= 0.01:
-            found[codec] = (common, text)
+            found[codec] = ((sum(c in _COMMON for c in beyond) - 5 * bad) / max(len(beyond), 1), beyond)
     if not found:
         return None
-    codec = max(found, key=lambda name: found[name][0])
-    common, text = found[codec]
-    beyond = [c for c in text if c > "\x7f"]
+    codec, (common, beyond) = max(found.items(), key=lambda item: item[1][0])
     clean = codec == "gb18030" and all(map(_is_gb2312, beyond))
     if common < _LEAST_COMMON_SHARE and not clean:
         return None

@@ -9,9 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from policy_bert.config import build_config, dump_config
+from policy_bert.config import build_config, dump_config, read_yaml
 from policy_bert.errors import ConfigError
 
 SCHEME_FILE = "labels.yaml"
@@ -167,16 +165,7 @@ def load_scheme(path: str | Path) -> LabelScheme:
     Raises:
         ConfigError: The file cannot be read or does not describe a scheme.
     """
-    path = Path(path)
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the label scheme: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}: not a YAML file: {error}") from error
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f"{path}: expected a mapping with labels:, found {type(tree).__name__}")
-    return build_config(LabelScheme, tree, source=str(path))
+    return build_config(LabelScheme, read_yaml(Path(path), "the label scheme"), source=str(path))
 
 
 def scheme_from_names(names: tuple[str, ...] | list[str]) -> LabelScheme:

@@ -166,9 +166,7 @@ def label_parser(scheme: LabelScheme) -> Callable[[str], tuple[int | None, str]]
         if look(text) in written:
             return None, f"label {text[:40]!r} is not in the scheme, which writes {written[look(text)]!r}"
         code = "an integer" if isinstance(codes[0], int) else "a code"
-        return (
-            None,
-            f"label {text[:40]!r} is {f'not {code}' if numbered else f'neither {code} nor the name of a class'}",
-        )
+        reason = f"not {code}" if numbered else f"neither {code} nor the name of a class"
+        return None, f"label {text[:40]!r} is {reason}"
 
     return parse

@@ -18,20 +18,20 @@ from policy_bert.errors import DataError
 BLOCK_BYTES = 1 << 16
 MAX_LINE_CHARACTERS = 10_000_000
 _MAGIC = {
-    b"PK\x03\x04": "a zip archive (such as .xlsx or .docx)",
-    b"%PDF-": "a PDF document",
-    b"\xd0\xcf\x11\xe0": "an old Office document (.xls or .doc)",
-    b"PAR1": "a Parquet file",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-    b"GIF8": "an image",
-    b"\x1f\x8b": "a gzip archive",
-    b"\xfd7zXZ": "an xz archive",
-    b"\x28\xb5\x2f\xfd": "a Zstandard archive",
-    b"7z\xbc\xaf": "a 7-Zip archive",
-    b"Rar!": "a RAR archive",
-    b"\x7fELF": "a program",
-    b"SQLite format 3\x00": "a SQLite database",
+    "a zip archive (such as .xlsx or .docx)": (b"PK\x03\x04",),
+    "a PDF document": (b"%PDF-",),
+    "an old Office document (.xls or .doc)": (b"\xd0\xcf\x11\xe0",),
+    "a Parquet file": (b"PAR1",),
+    "an image": (b"\x89PNG", b"\xff\xd8\xff", b"GIF8"),
+    "a compressed archive (gzip, xz, Zstandard, 7-Zip or RAR)": (
+        b"\x1f\x8b",
+        b"\xfd7zXZ",
+        b"\x28\xb5\x2f\xfd",
+        b"7z\xbc\xaf",
+        b"Rar!",
+    ),
+    "a program": (b"\x7fELF",),
+    "a SQLite database": (b"SQLite format 3\x00",),
 }
 
 _log = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ def find_encoding(head: bytes, complete: bool, source: str, wanted: str = "auto"
         except LookupError:
             known = "auto, utf-8, gb18030, big5, utf-16 or another that Python knows"
             raise DataError(f"{source}: unknown encoding {wanted!r}; use {known}") from None
-    for magic, kind in _MAGIC.items():
-        if head.startswith(magic):
+    for kind, beginnings in _MAGIC.items():
+        if head.startswith(beginnings):
             raise DataError(f"{source}: expected a text file, found {kind}; give it its usual extension or convert it")
     found = guess_encoding(head, complete)
     if found is None:
@@ -88,9 +88,9 @@ def open_input(path: str | Path) -> IO[bytes]:
     try:
         return open(path, "rb")
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = "no such file; check the name and the folder" if missing else error.strerror
-        raise DataError(f"{path}: cannot read the file: {reason}") from error
+        missing = "no such file; check the name and the folder"
+        reason = missing if isinstance(error, FileNotFoundError) else f"cannot read the file: {error.strerror}"
+        raise DataError(f"{path}: {reason}") from error
 
 
 class LineReader:

@@ -68,7 +68,7 @@ class Table:
     def __post_init__(self) -> None:
         twice = {name for name in self.columns if name and self.columns.count(name) > 1}
         if twice:
-            raise DataError(f"{self.source}: the column {min(twice)!r} occurs twice; rename one")
+            raise DataError(f"{self.source}: two columns are named {min(twice)!r}; rename one")
 
     def read(self, wanted: Sequence[str]) -> Iterator[Record]:
         """The rows with the cells of these columns, once; a cell without a value that can be told is a problem."""

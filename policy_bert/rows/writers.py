@@ -114,15 +114,13 @@ class RowWriter:
     ) -> None:
         self.columns, self._decimals = tuple(columns), decimals
         self._types = dict(columns) if isinstance(columns, Mapping) else {}
-        self._path: Path | None = None
-        self._stack = contextlib.ExitStack()  # closes the file, then gives it its name
-        self._stream: Any = self._open(target)
-        try:
-            with self._naming_errors():
-                self._begin()
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
+        self._path = Path(os.path.realpath(target)) if isinstance(target, (str, os.PathLike)) else None
+        with self._naming_errors(), contextlib.ExitStack() as stack:
+            self._stack = stack  # closes the file, then gives it its name
+            self._stream: Any = self._open(target)
+            self._begin()
+            stack.push(self._complete)
+            self._stack = stack.pop_all()
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one row.
@@ -148,40 +146,29 @@ class RowWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                with self._naming_errors():
-                    self._finish()
-                    self._stream.flush()
-                    self._stack.close()
-        except BaseException as failure:
-            self.__exit__(type(failure), failure, failure.__traceback__)
-            raise
-        if kind is not None:
-            with contextlib.suppress(Exception):  # half a sheet, a full disk: only what lies about matters
-                self._abandon()
-            with contextlib.suppress(Exception):
-                self._stack.__exit__(kind, error, trace)
-
-    def _open(self, target: str | Path | IO[Any]) -> Any:
-        if not isinstance(target, (str, os.PathLike)):
-            if self.text and not isinstance(target, io.TextIOBase):
-                wrapped = io.TextIOWrapper(target, "utf-8", "replace", newline="", write_through=True)
-                self._stack.callback(wrapped.detach)
-                return wrapped
-            if not self.text and isinstance(target, io.TextIOBase):
-                target.flush()
-                return target.buffer  # type: ignore[attr-defined]
-            return target
-        path = self._path = Path(os.path.realpath(target))
-        if path.is_dir():
-            raise DataError(f"{target}: expected a file to write, found a folder")
         with self._naming_errors():
+            self._stack.__exit__(kind, error, trace)
+
+    def _complete(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._finish()
+            self._stream.flush()
+
+    def _open(self, target: Any) -> Any:
+        path = self._path
+        if path is not None:
+            if path.is_dir():
+                raise DataError(f"{target}: expected a file to write, found a folder")
             if not path.exists() or path.is_file():  # others, such as /dev/null, are never renamed over
                 path = self._stack.enter_context(written_whole(path))
-            stream: Any = path.open("wb")
-            stream = io.TextIOWrapper(stream, "utf-8", "replace", newline="") if self.text else stream
-            return self._stack.enter_context(stream)
+            target = self._stack.enter_context(path.open("wb"))
+        if self.text and not isinstance(target, io.TextIOBase):
+            target = io.TextIOWrapper(target, "utf-8", "replace", newline="", write_through=path is None)
+            self._stack.callback(target.detach)
+        elif not self.text and isinstance(target, io.TextIOBase):
+            target.flush()
+            target = target.buffer  # type: ignore[attr-defined]
+        return target
 
     def _naming_errors(self) -> contextlib.AbstractContextManager[None]:
         """Turns the operating system's errors about our own file into one line."""
@@ -199,9 +186,6 @@ class RowWriter:
         raise NotImplementedError
 
     def _finish(self) -> None:
-        pass
-
-    def _abandon(self) -> None:
         pass
 
 
@@ -249,6 +233,7 @@ class _WorkbookWriter(RowWriter):
         self._workbook = Workbook(write_only=True)
         self._sheet = self._workbook.create_sheet("sentences")
         self._sheet.freeze_panes = "A2"
+        self._stack.push(self._abandon)
         self._rows = 0
         self._write(list(self.columns))
 
@@ -276,9 +261,11 @@ class _WorkbookWriter(RowWriter):
     def _finish(self) -> None:
         self._workbook.save(self._stream)
 
-    def _abandon(self) -> None:
-        self._sheet.close()
-        self._sheet._writer.cleanup()
+    def _abandon(self, kind: type[BaseException] | None, *_: object) -> None:
+        with contextlib.suppress(Exception):  # half a sheet: only what lies about matters
+            if kind is not None:
+                self._sheet.close()
+                self._sheet._writer.cleanup()
 
 
 class _ParquetWriter(RowWriter):

@@ -95,7 +95,9 @@ class FileScorer:
         try:
             if self.wrong_model:
                 raise UserError(self.wrong_model)
-            if count_deaths(Path(output)) >= MOST_DEATHS:
+            # A worker that died while it wrote this output left its unfinished file.
+            deaths = list(Path(output).parent.glob(f".{glob.escape(Path(output).name)}.*{PARTIAL}"))
+            if len(deaths) >= MOST_DEATHS:
                 raise UserError(
                     f"{source}: {MOST_DEATHS} workers died of it, perhaps for want of memory; it is left out"
                 )
@@ -140,11 +142,6 @@ def score_file(
         if make_stamp(source, settings, model_digest) != stamp:
             raise DataError(f"{source}: changed while it was scored; run again")
     return count
-
-
-def count_deaths(output: Path) -> int:
-    """The workers that died while they wrote this output: each leaves its unfinished file."""
-    return len(list(output.parent.glob(f".{glob.escape(output.name)}.*{PARTIAL}")))
 
 
 def make_stamp(source: Path, settings: RowSettings, model_digest: str) -> dict[str, Any]:

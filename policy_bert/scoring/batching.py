@@ -70,7 +70,11 @@ class SentenceTokenizer:
                 f"{folder}: the tokenizer has {self._tokenizer.get_vocab_size()} tokens, "
                 f"the model {config['vocab_size']}: they do not belong together"
             )
-        self.max_length_tokens = _max_length_tokens(folder, config)
+        self.max_length_tokens = int(config.get("max_position_embeddings", 512))
+        if (folder / TOKENIZER_CONFIG_FILE).exists():
+            stated = read_json(folder / TOKENIZER_CONFIG_FILE).get("model_max_length")
+            if isinstance(stated, (int, float)):
+                self.max_length_tokens = int(min(self.max_length_tokens, stated))
         self.pad_id = int(config.get("pad_token_id") or 0)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.max_length_tokens)
@@ -96,15 +100,6 @@ class SentenceTokenizer:
         parts = [texts[start : start + share] for start in range(0, len(texts), share)]
         with ThreadPoolExecutor(self._threads) as pool:
             return [encoding for part in pool.map(self._tokenizer.encode_batch_fast, parts) for encoding in part]
-
-
-def _max_length_tokens(folder: Path, config: dict[str, object]) -> int:
-    limit = int(str(config.get("max_position_embeddings", 512)))
-    if (folder / TOKENIZER_CONFIG_FILE).exists():
-        stated = read_json(folder / TOKENIZER_CONFIG_FILE).get("model_max_length")
-        if isinstance(stated, (int, float)) and stated < limit:
-            limit = int(stated)
-    return limit
 
 
 def batch_indices(

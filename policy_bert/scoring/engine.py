@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +149,10 @@ class TorchEngine:
                 f"{folder}: the PyTorch engine needs {WEIGHTS_FILE}, which is missing; use --engine onnx"
             )
         self._torch = torch
-        self._device = self._find_device(device)
+        found = torch.cuda.is_available()
+        if device.startswith("cuda") and not found:
+            raise UserError("device cuda: PyTorch finds no CUDA GPU here; use --device cpu or auto")
+        self._device = torch.device(("cuda" if found else "cpu") if device == "auto" else device)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         try:
@@ -172,12 +175,6 @@ class TorchEngine:
         if not on_cuda and threads is not None:
             torch.set_num_threads(threads)
         self._model = model.to(self._device).eval()
-
-    def _find_device(self, device: str) -> Any:
-        found = self._torch.cuda.is_available()
-        if device.startswith("cuda") and not found:
-            raise UserError("device cuda: PyTorch finds no CUDA GPU here; use --device cpu or auto")
-        return self._torch.device(("cuda" if found else "cpu") if device == "auto" else device)
 
     def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Engine`."""

@@ -227,7 +227,7 @@ def test_reports_hold_no_more_documents_however_many_there_are(documents, tmp_pa
     ("arguments", "message"),
     [
         (["--by", "省份"], r"--by 省份: no such field; expected one of document, title.*--metadata"),
-        (["--metadata", "no.csv"], "no.csv: cannot read"),
+        (["--metadata", "no.csv"], "no.csv: no such file"),
         (["--min-confidence", "1.5"], "expected a number from 0 to 1, found 1.5"),
         (["--review-threshold", "x"], "expected a number from 0 to 1, found 'x'"),
         (["--unit", "word"], "invalid choice: 'word'"),
