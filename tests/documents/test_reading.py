@@ -235,7 +235,8 @@ def test_extraction_leaves_out_watermarks_and_overprinted_glyphs(tmp_path: Path)
 def test_comments_and_front_matter_of_markdown_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text(
-        "---\ntitle: 草稿\ntags: [数据]\n---\n# 数据办法\n<!-- 待核\n不得外传 -->\n推动数据共享。<!-- 已改 -->\n\n---\n加快开放。\n",
+        "---\ntitle: 草稿\ntags: [数据]\n---\n# 数据办法\n<!-- 待核\n不得外传 -->\n"
+        "推动数据共享。<!-- 已改 -->\n\n---\n加快开放。\n",
         encoding="utf-8",
     )
     assert read_document(path).text == "数据办法\n推动数据共享。\n加快开放。"
