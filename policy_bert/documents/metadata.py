@@ -162,9 +162,9 @@ def find_title(lines: Sequence[str]) -> str:
     if found := title_lines(lines):
         title = _once("".join(lines[index].strip() for index in found))
         if "关于" not in title and found[-1] + 1 < len(lines):
-            glued = _glued_title(next(_pieces(lines[found[-1] + 1][:_HEAD_CHARACTERS])))
-            if _TITLE_ISSUER.match(glued) and "《" not in glued:
-                return glued
+            official = _glued_title(next(_pieces(lines[found[-1] + 1][:_HEAD_CHARACTERS])))
+            if _TITLE_ISSUER.match(official) and "《" not in official:
+                return official
         last = lines[-1].strip()
         issuer = _TITLE_ISSUER.match(last)
         return last if last.endswith(title) and issuer and BODY_NAME.search(issuer.group(1)) else title
@@ -331,8 +331,8 @@ def _number(head: Sequence[str], title: str) -> tuple[str, str, str]:
                 best = rank, f"{letters}〔{match.group(2)}〕{ordinal}{int(match.group(3))}号", match.group(2)
     if best:
         return best[1], best[2], decreed_by
-    if match := _GLUED_DECREE.search("".join(head[:3])[:_HEAD_CHARACTERS]):
-        return f"国令第{parse_numeral(match.group(1))}号", "", "国务院"
+    if glued := _GLUED_DECREE.search("".join(head[:3])[:_HEAD_CHARACTERS]):
+        return f"国令第{parse_numeral(glued.group(1))}号", "", "国务院"
     for index, line in enumerate(head[:8]):
         joined = re.sub(r"\s+", "", line if "号" in line else "".join(head[index : index + 2]))
         joined = (joined.removeprefix(title) or joined)[:100]

@@ -212,7 +212,7 @@ def _genre(lines: Sequence[str]) -> Genre | None:
 
 
 def _only_tells(lines: Sequence[str]) -> bool:
-    """Whether a text without an order's title, an addressee or articles tells in more of its sentences than it orders."""
+    """Whether a text without an order's title, addressee or articles tells in more of its sentences than it orders."""
     title = "".join(lines[index] for index in title_lines(lines))
     if (title and not title.strip().endswith("报告")) or _ORDERED.search("\n".join(line[:400] for line in lines)):
         return False

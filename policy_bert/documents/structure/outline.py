@@ -40,7 +40,6 @@ class Segment:
         run_in: Characters of a heading that the paragraph begins with: （一）总体思路。坚持…
         headings: The headings above it.
         part: 0 for the document itself, 1 … for what is attached to it.
-        preamble: Whether it stands before the first numbered chapter or article of a numbered text.
         articles: Whether its part is numbered by 条.
     """
 
@@ -52,7 +51,6 @@ class Segment:
     run_in: int = 0
     headings: tuple[str, ...] = ()
     part: int = 0
-    preamble: bool = False
     articles: bool = False
     chapter: int = 0
     article: int = 0
@@ -116,7 +114,6 @@ class _Numberer:
         self.has_articles = (articles >= 2 and 12 * articles >= len(lines)) or {Level.ARTICLE, Level.CHAPTER} <= set(
             body
         )
-        self.is_numbered = bool(body)
         levels = sorted(level for level in set(body) if level != Level.ARTICLE or self.has_articles)
         if self.has_articles:
             above = [level for level in (Level.CHAPTER, Level.PART, Level.SECTION) if level in levels]
@@ -143,7 +140,6 @@ class _Numberer:
         if marker and marker.level == Level.ARTICLE and not self.has_articles:
             marker = None
         self._count(marker)
-        preamble = self.is_numbered and not (self.chapter or self.article)
         if marker:
             self.path = [entry for entry in self.path if entry[0] < marker.level]
         if self._is_heading(index, marker):
@@ -158,7 +154,7 @@ class _Numberer:
             self._push(marker.level if marker else _UNMARKED, line[:run_in])
         elif marker and marker.level == Level.ARTICLE:
             self._push(marker.level, line[: marker.length])
-        return self._numbered(segment, run_in=run_in, marker=marker, preamble=preamble)
+        return self._numbered(segment, run_in=run_in, marker=marker)
 
     def _numbered(self, segment: Segment, keep_path: bool = True, **changes: Any) -> Segment:
         return replace(
@@ -272,7 +268,7 @@ class _Numberer:
             return False
         below = self.votes.get(index, self._deeper(index))
         if rest.endswith("。"):
-            return below and len(rest) <= _LONGEST_RUN_IN + 5 and not re.search(r"[。；]", rest[:-1])
+            return below and len(rest) <= _LONGEST_RUN_IN + 5 and not re.search(r"[。；]|的$", rest[:-1])
         if _HEADING_END.search(rest) or "。" in rest:
             return False
         return below or len(rest) < 8 or (marker.level == Level.FIRST and self._deeper(index))

@@ -107,7 +107,7 @@ def _sentences(text: str) -> Iterator[_Sentence]:
                 told = None if segment.articles else course.kind(body, section)
                 # Reports and replies look back and ahead by their course, whatever the ranks of their headings.
                 by_course = course.genre in ("report", "reply") and section == "background"
-                kind = sentence_kind(body, None if by_course else section, segment.preamble, segment.articles)
+                kind = sentence_kind(body, None if by_course else section, segment.articles)
                 if told and kind in ("content", "background"):
                     kind = told
                 elif (
