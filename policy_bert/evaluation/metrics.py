@@ -46,7 +46,7 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
         raise ValueError(f"expected two vectors of one length, found shapes {true.shape} and {predicted.shape}")
     for values in (true, predicted):
         if values.size and not (values.min() >= 0 and values.max() < classes):
-            raise ValueError(f"expected classes 0 to {classes - 1}, found {values.min()} to {values.max()}")
+            raise ValueError(f"expected classes from 0 to {classes - 1}, found {values.min()} to {values.max()}")
     return np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 

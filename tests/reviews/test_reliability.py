@@ -144,7 +144,7 @@ def test_documents_that_differ_widen_the_intervals_and_one_document_gives_none()
 
 @pytest.mark.parametrize(
     ("first", "second", "message"),
-    [([0, 1], [0], "one length"), ([0, 3], [0, 1], "classes 0 to 2"), ([], [], "at least one unit")],
+    [([0, 1], [0], "one length"), ([0, 3], [0, 1], "from 0 to 2"), ([], [], "at least one unit")],
 )
 def test_wrong_codings_are_refused(first, second, message):
     with pytest.raises(ValueError, match=message):
