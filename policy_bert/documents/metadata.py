@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from policy_bert.documents.structure.marks import find_marker
-from policy_bert.documents.structure.numerals import NUMERAL, parse_numeral
+from policy_bert.documents.structure.marks import NUMERAL, find_marker, parse_numeral
 from policy_bert.text import comparison_key
 
 _HEAD_LINES = 15

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy_bert.documents.structure.marks import Level, find_marker
-from policy_bert.documents.structure.numerals import chinese_numeral, parse_numeral
+from policy_bert.documents.structure.marks import Level, chinese_numeral, find_marker, parse_numeral
 from policy_bert.text import split_sentences
 
 TEXTS = st.text(alphabet='国数据。！？；：，“”‘’（）《》"()\n\t 　A1.;!?第一条、', max_size=80)

@@ -13,33 +13,19 @@ FileType = Literal["docx", "pdf", "html", "plain"]
 
 TYPE_NAMES: dict[FileType, str] = {"docx": "Word（docx）", "pdf": "PDF", "html": "网页（HTML）", "plain": "纯文本"}
 SUFFIXES: dict[str, FileType] = {
-    ".docx": "docx",
-    ".docm": "docx",
+    **dict.fromkeys((".docx", ".docm"), "docx"),
     ".pdf": "pdf",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".shtml": "html",
-    ".txt": "plain",
-    ".text": "plain",
-    ".md": "plain",
-    ".markdown": "plain",
+    **dict.fromkeys((".html", ".htm", ".xhtml", ".shtml"), "html"),
+    **dict.fromkeys((".txt", ".text", ".md", ".markdown"), "plain"),
 }
 _HEAD_BYTES = 4096
 _HTML = re.compile(rb"<\s*(!doctype\s+html|html|head|body|meta|title|div|table|p|h1|article)\b", re.I)
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"{\\rtf", "RTF 文件，请另存为 docx"),
-    (b"\x89PNG", "图片，没有文字层；请先做文字识别（OCR）"),
-    (b"\xff\xd8\xff", "图片，没有文字层；请先做文字识别（OCR）"),
-    (b"GIF8", "图片，没有文字层；请先做文字识别（OCR）"),
-    (b"II*\0", "图片，没有文字层；请先做文字识别（OCR）"),
-    (b"MM\0*", "图片，没有文字层；请先做文字识别（OCR）"),
-    (b"Rar!", "压缩包，请先解压"),
-    (b"7z\xbc\xaf", "压缩包，请先解压"),
-    (b"\x1f\x8b", "压缩包，请先解压"),
-    (b"\x7fELF", "程序文件，不是文档"),
-    (b"MZ\x90", "程序文件，不是文档"),
-)
+_MAGIC: dict[str, tuple[bytes, ...]] = {
+    "RTF 文件，请另存为 docx": (b"{\\rtf",),
+    "图片，没有文字层；请先做文字识别（OCR）": (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*"),
+    "压缩包，请先解压": (b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b"),
+    "程序文件，不是文档": (b"\x7fELF", b"MZ\x90"),
+}
 
 
 def detect_type(path: Path) -> FileType:
@@ -59,7 +45,7 @@ def detect_type(path: Path) -> FileType:
         return _detect_zip(path)
     if b"%PDF-" in head[:1024]:
         return "pdf"
-    for magic, reason in _MAGIC:
+    for reason, magic in _MAGIC.items():
         if head.startswith(magic):
             raise UnreadableDocumentError(reason)
     text = head.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").replace(b"\0", b"")

@@ -10,8 +10,7 @@ from typing import Literal
 from policy_bert.documents.metadata import title_lines
 from policy_bert.documents.model import UnitKind
 from policy_bert.documents.structure.background import begins_with_act, section_kind
-from policy_bert.documents.structure.marks import find_marker
-from policy_bert.documents.structure.numerals import parse_numeral
+from policy_bert.documents.structure.marks import find_marker, parse_numeral
 
 Genre = Literal["report", "reply", "interview", "account"]
 
@@ -83,7 +82,6 @@ _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)年")
 # Headings that begin the telling anew; others that look like it may name an aim: 高质量发展取得显著成效.
 _TURNS_BACK = re.compile(r"回顾|总结|过去|情况|国际|外交|统一|问题|[近\d一二三四五]年来")
 _RUN = 4
-_ADDRESS = 2  # sentences with which a text opens, before which nothing is yet told
 
 
 class Course:
@@ -103,7 +101,7 @@ class Course:
             for line in lines
         )
         self.reported_year = 0
-        self._intending = self._told = 0
+        self._intending = 0
         self._closed = False
         if self.genre == "report":
             titled = _YEAR.findall(next((line for line in lines[:3] if "报告" in line and len(line) < 60), ""))
@@ -157,10 +155,9 @@ class Course:
         if "。" not in sentence and len(sentence) < 40:
             self.head(sentence)
             return "background" if self.tells else None
-        if self._told >= _ADDRESS and self._is_ahead(_PLAN_OPENING.search(sentence[:200])):
+        if self._is_ahead(_PLAN_OPENING.search(sentence[:200])):
             self.tells = False
             return None
-        self._told += 1
         if not _INTENDS.search(sentence[:400]):
             self._intending = 0
             # A reply may list its measures before it looks ahead: where no heading says that it looks back, tense must.
