@@ -42,7 +42,8 @@ def write_figures(tables: Tables, folder: Path, language: str = "zh") -> list[Pa
     for field in tables.cross_fields():
         table = tables.cross_table(field)
         if len(table.values) > 1 and field != "document":
-            drawings.append((f"05-cross-{_file_word(field)}", partial(charts.cross, table)))
+            name = "".join(c if c.isalnum() else "-" for c in field)
+            drawings.append((f"05-cross-{name}", partial(charts.cross, table)))
     written = []
     with chinese_figures():
         import matplotlib.pyplot as plt
@@ -195,7 +196,3 @@ class _Charts:
 
 def _known(table: CrossTable) -> list[int]:
     return [i for i, value in enumerate(table.values) if is_year(value)]
-
-
-def _file_word(field: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in field)

@@ -10,7 +10,7 @@ from functools import partial
 
 from policy_bert import __version__
 from policy_bert.reports.coding import Coding
-from policy_bert.reports.tables import Share, Tables
+from policy_bert.reports.tables import Tables
 from policy_bert.reports.words import told_in, word
 
 Value = str | int | float
@@ -76,33 +76,31 @@ def _facts(coding: Coding, tables: Tables, date: str, language: str) -> list[tup
 
 
 def _paragraph(coding: Coding, tables: Tables, language: str) -> str:
-    english, plan = language == "en", tables.plan
-    groups = [(english and group.english) or group.name for group in coding.scheme.groups]
-    sides, comma = word(language, "comma").join(groups), "; " if english else "、"
-    shares = comma.join(map(_told, groups, tables.group_shares(), [language] * len(groups)))
+    say, plan = partial(word, language), tables.plan
+    groups = [(language == "en" and group.english) or group.name for group in coding.scheme.groups]
+    shares = []
+    for name, share in zip(groups, tables.group_shares(), strict=True):
+        known = share.low is not None and share.high is not None
+        limits = say("paragraph_range", f"{share.low:.1%}–{share.high:.1%}") if known else ""
+        shares.append(f"{name} {share.share:.1%}{limits}")
     between = sum(row.coded > 0 for row in tables.documents) > 1
-    facts = {
-        "unit": word(language, coding.unit),
-        "version": __version__,
-        "documents": len(tables.documents),
-        "total": tables.coded + tables.uncoded,
-        "classes": len(coding.scheme),
-        "sides": word(language, "paragraph_sides", sides) if sides else "",
-        "model": coding.model_digest[:12],
-        "least": f"{coding.rules.min_confidence:g}",
-        "coded": tables.coded,
-        "uncoded": tables.uncoded,
-        "shares": word(language, "paragraph_shares", shares) if shares and tables.coded else "",
-        "intervals": word(language, "paragraph_intervals" if between else "paragraph_one_document"),
-        "sample": plan.sample,
-        "margin": f"{plan.margin:.1%}",
-    }
-    return word(language, "paragraph_form", **facts)
-
-
-def _told(name: str, share: Share, language: str) -> str:
-    bounds = () if share.low is None or share.high is None else (f"{share.low:.1%}–{share.high:.1%}",)
-    return f"{name} {share.share:.1%}" + (word(language, "paragraph_range", *bounds) if bounds else "")
+    return say(
+        "paragraph_form",
+        unit=say(coding.unit),
+        version=__version__,
+        documents=len(tables.documents),
+        total=tables.coded + tables.uncoded,
+        classes=len(coding.scheme),
+        sides=say("paragraph_sides", say("comma").join(groups)) if groups else "",
+        model=coding.model_digest[:12],
+        least=f"{coding.rules.min_confidence:g}",
+        coded=tables.coded,
+        uncoded=tables.uncoded,
+        shares=say("paragraph_shares", say("then").join(shares)) if shares and tables.coded else "",
+        intervals=say("paragraph_intervals" if between else "paragraph_one_document"),
+        sample=plan.sample,
+        margin=f"{plan.margin:.1%}",
+    )
 
 
 def _environment(comma: str) -> str:

@@ -64,6 +64,7 @@ def _tables_record(coding: Coding, tables: Tables, methods: Methods) -> dict[str
     sides, shades = group_colours(scheme), label_colours(scheme)
     if not scheme.groups:
         shades = tuple(GROUP_COLOURS[i % len(GROUP_COLOURS)] for i in range(len(scheme)))
+    shown = ("document", "year") if tables.has_years else ("document",)  # in the heat map, and in the trend
     return {
         "language": coding.language,
         "labels": [
@@ -80,16 +81,10 @@ def _tables_record(coding: Coding, tables: Tables, methods: Methods) -> dict[str
         "review": tables.review,
         "labelShares": [vars(share) for share in tables.label_shares()],
         "groupShares": [vars(share) for share in tables.group_shares()],
-        "cross": [asdict(tables.cross_table(field)) for field in _shown_alone(tables)],
+        "cross": [asdict(tables.cross_table(field)) for field in tables.cross_fields() if field not in shown],
         "trend": asdict(tables.trend()) if tables.has_years else None,
         "withoutYear": tables.without_year(),
         "reasons": {reason: told_in("en", reason) for reason in tables.reasons},
         "words": {language: {key: word(language, key) for key in WORDS} for language in ("zh", "en")},
         "methods": {"zh": methods.chinese, "en": methods.english},
     }
-
-
-def _shown_alone(tables: Tables) -> list[str]:
-    """The fields whose table the page does not show already: years are in the trend, documents in the heat map."""
-    shown = ("document", "year") if tables.has_years else ("document",)
-    return [field for field in tables.cross_fields() if field not in shown]

@@ -7,7 +7,6 @@ import colorsys
 from policy_bert.labels import LabelScheme
 
 GROUP_COLOURS = ("#2563a8", "#2e7d4f", "#c2571a", "#7b4ea3", "#a3324e", "#5f6b7a")
-UNCODED_COLOUR = "#b8bec6"
 
 
 def group_colours(scheme: LabelScheme) -> dict[str, str]:
@@ -21,13 +20,9 @@ def label_colours(scheme: LabelScheme) -> tuple[str, ...]:
     colours = []
     for label in scheme.labels:
         fellows = scheme.in_group(label.group)
-        position = fellows.index(label) / max(1, len(fellows) - 1)
-        colours.append(_lighten(sides.get(label.group, GROUP_COLOURS[0]), 0.5 * position))
+        lighter = 0.5 * fellows.index(label) / max(1, len(fellows) - 1)
+        colour = sides.get(label.group, GROUP_COLOURS[0])
+        hue, light, saturation = colorsys.rgb_to_hls(*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)))
+        parts = colorsys.hls_to_rgb(hue, light + (1 - light) * lighter, saturation)
+        colours.append("#" + "".join(f"{round(255 * part):02x}" for part in parts))
     return tuple(colours)
-
-
-def _lighten(colour: str, amount: float) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
-    parts = colorsys.hls_to_rgb(hue, light + (1 - light) * amount, saturation)
-    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)

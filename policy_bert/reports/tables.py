@@ -14,7 +14,7 @@ import numpy as np
 
 from policy_bert.intervals import clustered_interval
 from policy_bert.labels import LabelScheme
-from policy_bert.reports.coding import CodedDocument, Coding, Duplicate
+from policy_bert.reports.coding import Coding, Duplicate
 from policy_bert.reports.columns import UNKNOWN
 from policy_bert.reports.review_plan import NO_REVIEW, ReviewPlan, plan_review
 
@@ -172,7 +172,10 @@ def build_tables(coding: Coding) -> Tables:
                 randoms.append(unit.random)
                 doubtful.append(unit.review)
                 places.append(len(rows))
-        rows.append(_count(document, len(coding.scheme)))
+        labels = Counter(unit.label for unit in document.units)
+        counts = tuple(labels[label] for label in range(len(coding.scheme)))
+        about = (document.id, document.name, document.title, document.year, document.fields())
+        rows.append(DocumentCounts(*about, counts, labels[None], 0))
     plan = plan_review(np.array(confidences), np.array(randoms), np.array(doubtful, dtype=np.bool_), coding.margin)
     planned = Counter(
         place
@@ -199,10 +202,3 @@ def _share(rows: Sequence[DocumentCounts], name: str, labels: Sequence[int]) -> 
     totals = [row.coded for row in rows]
     low, high = clustered_interval(counts, totals) or (None, None)
     return Share(name, sum(counts), sum(counts) / sum(totals) if sum(totals) else 0.0, low, high)
-
-
-def _count(document: CodedDocument, classes: int) -> DocumentCounts:
-    labels = Counter(unit.label for unit in document.units)
-    counts = tuple(labels[i] for i in range(classes))
-    about = (document.id, document.name, document.title, document.year, document.fields())
-    return DocumentCounts(*about, counts, labels[None], 0)

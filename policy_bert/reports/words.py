@@ -12,7 +12,8 @@ from policy_bert.documents import REASONS
 
 _TABLE = yaml.safe_load((Path(__file__).parent / "templates" / "words.yaml").read_text(encoding="utf-8"))
 WORDS: Mapping[str, tuple[str, str]] = {key: tuple(pair) for key, pair in _TABLE["words"].items()}
-_TEXTS = {**_TABLE["review"], **WORDS}
+REVIEW_WORDS: Mapping[str, tuple[str, str]] = {key: tuple(pair) for key, pair in _TABLE["review"].items()}
+_TEXTS = {**REVIEW_WORDS, **WORDS}
 FIELDS = ("document", "title", "number", "issuer", "date", "year")
 
 _KINDS = {reason: kind.replace("_", " ") for kind, reason in REASONS.items() if reason}

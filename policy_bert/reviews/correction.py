@@ -98,7 +98,9 @@ def corrected_shares(
     np.add.at(totals, place, identity[predicted] / len(predicted))
     for name in names:
         inside, units = parts[reviewed] == name, int((parts == name).sum())
-        _require_reviewed(int(inside.sum()), units, alone=len(names) == 1)
+        least = 1 if len(names) == 1 else min(LEAST_REVIEWED_IN_STRATUM, units)
+        if (found := int(inside.sum())) < least:
+            raise DataError(f"expected at least {least} reviewed units in each stratum, found {found} of {units}")
         chance = np.full(inside.sum(), inside.sum() / units) if probabilities is None else np.asarray(probabilities)
         share = units / len(predicted)
         part = _mean_error(error[inside], chance, pseudo=1 / len(names))
@@ -194,9 +196,3 @@ def _mean_error(error: FloatArray, chance: FloatArray, pseudo: float) -> tuple[F
     spread = (((weights * weights * (1 - chance))[:, None]) * (error - shrunk) ** 2).sum(0)
     spread += added * weights.mean() * open_share * ((1 - shrunk) ** 2 + (1 + shrunk) ** 2)
     return mean, mean + open_share * (shrunk - mean), spread / total**2
-
-
-def _require_reviewed(found: int, units: int, alone: bool) -> None:
-    least = 1 if alone else min(LEAST_REVIEWED_IN_STRATUM, units)
-    if found < least:
-        raise DataError(f"expected at least {least} reviewed units in each stratum, found {found} of {units}")

@@ -113,7 +113,8 @@ def _correct(sheet: CodingSheet, wanted_strata: int | None, target: Target) -> S
     options = {"strata": strata, "probabilities": probabilities, "target": target, "documents": _documents(population)}
     predicted = np.array([unit.predicted for unit in population])
     human = np.array([population[i].human for i in reviewed])
-    side = _side_of_classes(sheet)
+    numbers = {group.id: number for number, group in enumerate(sheet.scheme.groups)}  # what has no side comes last
+    side = np.array([*(numbers.get(label.group, sides) for label in sheet.scheme.labels), sides])
     by_class = corrected_shares(predicted, reviewed, human, len(side), **options)  # type: ignore[arg-type]
     by_side = corrected_shares(side[predicted], reviewed, side[human], sides + 1, **options)  # type: ignore[arg-type]
     count = 1 if strata is None else len(np.unique(strata))
@@ -171,10 +172,3 @@ def _probabilities(sheet: CodingSheet, reviewed: list[SheetUnit]) -> NDArray[np.
             f"found none in {len(lacking)} rows ({rows})"
         )
     return np.array([unit.probability for unit in reviewed], dtype=np.float64)
-
-
-def _side_of_classes(sheet: CodingSheet) -> NDArray[np.int64]:
-    """The side of each class and of no instrument, as a number; whatever has no side comes last."""
-    numbers = {group.id: number for number, group in enumerate(sheet.scheme.groups)}
-    sides = [numbers.get(label.group, len(numbers)) for label in sheet.scheme.labels]
-    return np.array([*sides, len(numbers)])

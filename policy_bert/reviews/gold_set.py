@@ -27,7 +27,6 @@ from policy_bert.text import comparison_key
 GOLD_SET = "data/gold"
 DIGEST_CHARACTERS = 16
 NONE = "none"
-PARTS = ("development", "test")
 FIGURES = {
     "acceptable_among_coded": "acceptable among coded",
     "non_instruments_coded": "non-instruments coded",

@@ -7,8 +7,8 @@ import re
 import zipfile
 import zlib
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -19,6 +19,7 @@ from policy_bert.documents.model import UnreadableDocumentError
 from policy_bert.documents.readers.word import parse_xml
 from policy_bert.errors import DataError
 from policy_bert.reports.qda import NOTE_START
+from policy_bert.reports.words import word
 from policy_bert.reviews.sheet import CodingSheet, SheetUnit, parse_code
 
 MACHINE_USER = "policy_bert"  # the user that `analyze` writes into a project begins so
@@ -150,7 +151,7 @@ def apply_project(sheet: CodingSheet, path: str | Path) -> CodingSheet:
     units = [replace(unit, human=None) for unit in sheet.units]
     ambiguous, astray, deleted = [], 0, []
     for pair, spans in zip(pairs, _sign_unsigned(sheet, pairs, _choose_reading(pairs, path), path), strict=True):
-        covered: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        covered: dict[int, Counter[int]] = defaultdict(Counter)
         kept = set()
         for span in spans:
             if span.signed and (own := pair.machine_unit(span, sheet)) is not None:
@@ -164,28 +165,21 @@ def apply_project(sheet: CodingSheet, path: str | Path) -> CodingSheet:
                     counts = True
             astray += not counts
         for index, by_label in covered.items():
-            (label, most), *others = sorted(by_label.items(), key=lambda item: -item[1])
+            (label, most), *others = by_label.most_common(2)
             if others and others[0][1] == most:
                 ambiguous.append(units[index].id)
             else:
                 units[index] = replace(units[index], human=label)
         coded = (index for _, _, index in pair.units if sheet.units[index].predicted < len(sheet.scheme))
         deleted += [units[index].id for index in coded if index not in kept and index not in covered]
-    _warn(path, "两个编码覆盖相同，不计", "units carry two codes that cover them equally; they are left out", ambiguous)
-    lost = "codings of the classifier's were deleted, their units left without a code"
-    _warn(path, "机器编码已删除而无人编码", lost, deleted)
+    _warn(path, "two_codes", ambiguous)
+    _warn(path, "deleted", deleted)
     if astray:
-        log.warning(
-            "warning: %s: %d codings of people lie on no unit of the sheet and do not count；不在任何单元上的人工编码",
-            path,
-            astray,
-        )
+        log.warning("warning: %s: %d %s；%s", path, astray, word("en", "astray"), word("zh", "astray"))
     if all(unit.human is None for unit in units):
-        raise DataError(
-            f"{path}: expected codings of a person's on the units of {sheet.path}, found none（没有人工编码）"
-        )
-    replaced = [unit.id for unit in sheet.units if unit.human is not None]
-    _warn(path, "编码表中的人工编码由项目中的取代", "codes of the sheet give way to the project's", replaced)
+        expected = f"expected codings of a person's on the units of {sheet.path}"
+        raise DataError(f"{path}: {expected}, found none（没有人工编码）")
+    _warn(path, "replaced", [unit.id for unit in sheet.units if unit.human is not None])
     return replace(sheet, units=tuple(units))
 
 
@@ -197,73 +191,58 @@ def read_project(path: Path, sheet: CodingSheet) -> list[CodedSource]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            members = {name.lower().rsplit("/", 1)[-1]: name for name in archive.namelist()}
             described = [name for name in archive.namelist() if name.lower().endswith(".qde")]
             if not described:
                 raise DataError(f"{path}: expected a REFI-QDA project with a .qde file inside, found none")
             root = parse_xml(_read_member(archive, described[0], path))
-            return _Reader(root, archive, path, sheet).sources()
+            codes = {_guid(code, "guid"): code.get("name", "") for code in _within(root.iter(), "Code")}
+            users = _within(root.iter(), "User")
+            machines = {_guid(user, "guid") for user in users if user.get("name", "").startswith(MACHINE_USER)}
+            sources, ignored = [], []
+            for element in _within(root.iter(), "TextSource", "Representation"):
+                spans = []
+                for selection in _within(element, "PlainTextSelection"):
+                    for code, span in _codings(selection, machines, path):
+                        try:
+                            spans.append(replace(span, label=parse_code(codes[code], sheet.scheme)))
+                        except KeyError:
+                            ignored.append(codes.get(code, code))
+                ignored += ["of a whole text"] * len(list(_within(element, "Coding")))
+                text = _text(element, archive, members, path)
+                sources.append(CodedSource(element.get("name", ""), text, tuple(spans)))
     except _BROKEN as error:
         raise DataError(f"{path}: expected a REFI-QDA project (.qdpx), which cannot be read: {error}") from error
     except UnreadableDocumentError as error:
         raise DataError(f"{path}: expected XML without document type declaration, cannot be read: {error}") from error
+    _warn(path, "no_class", ignored)
+    return sources
 
 
-class _Reader:
-    def __init__(self, root: Any, archive: zipfile.ZipFile, path: Path, sheet: CodingSheet) -> None:
-        self.root, self.archive, self.path = root, archive, path
-        self.members = {name.lower().rsplit("/", 1)[-1]: name for name in archive.namelist()}
-        users = _within(root.iter(), "User")
-        self.machines = {_guid(user, "guid") for user in users if user.get("name", "").startswith(MACHINE_USER)}
-        self.labels: dict[str, int] = {}
-        self.other_codes: dict[str, str] = {}
-        for code in _within(root.iter(), "Code"):
-            try:
-                self.labels[_guid(code, "guid")] = parse_code(code.get("name", ""), sheet.scheme)
-            except KeyError:
-                self.other_codes[_guid(code, "guid")] = code.get("name", "")
+def _codings(selection: Any, machines: set[str], path: Path) -> Iterator[tuple[str, CodedSpan]]:
+    """The codes of a selection, each with its place."""
+    try:
+        start, end = int(selection.get("startPosition", "")), int(selection.get("endPosition", ""))
+    except ValueError:
+        raise DataError(f"{path}: a selection {selection.get('guid')} has no position") from None
+    notes = "".join(note.text or "" for note in _within(selection, "Description")).strip()
+    for coding in _within(selection, "Coding"):
+        user = _guid(coding, "creatingUser") or _guid(selection, "creatingUser")
+        signed = user in machines or notes.startswith(NOTE_START)
+        for reference in _within(coding, "CodeRef"):
+            yield _guid(reference, "targetGUID"), CodedSpan(start, end, -1, signed)
 
-    def sources(self) -> list[CodedSource]:
-        sources: list[CodedSource] = []
-        ignored: list[str] = []
-        for element in _within(self.root.iter(), "TextSource", "Representation"):
-            spans: list[CodedSpan] = []
-            for selection in _within(element, "PlainTextSelection"):
-                found, unknown = self._spans(selection)
-                spans += found
-                ignored += [self.other_codes.get(guid, guid) for guid in unknown]
-            ignored += ["of a whole text"] * len(list(_within(element, "Coding")))
-            sources.append(CodedSource(element.get("name", ""), self._text(element), tuple(spans)))
-        _warn(self.path, "代码不是类别的编码，已忽略", "codings with codes that are no class are ignored", ignored)
-        return sources
 
-    def _spans(self, selection: Any) -> tuple[list[CodedSpan], list[str]]:
-        try:
-            start, end = int(selection.get("startPosition", "")), int(selection.get("endPosition", ""))
-        except ValueError:
-            raise DataError(f"{self.path}: a selection {selection.get('guid')} has no position") from None
-        notes = "".join(note.text or "" for note in _within(selection, "Description")).strip()
-        spans: list[CodedSpan] = []
-        unknown: list[str] = []
-        for coding in _within(selection, "Coding"):
-            user = _guid(coding, "creatingUser") or _guid(selection, "creatingUser")
-            signed = user in self.machines or notes.startswith(NOTE_START)
-            for reference in _within(coding, "CodeRef"):
-                guid = _guid(reference, "targetGUID")
-                if guid not in self.labels:
-                    unknown.append(guid)
-                else:
-                    spans.append(CodedSpan(start, end, self.labels[guid], signed))
-        return spans, unknown
-
-    def _text(self, element: Any) -> str:
-        for child in _within(element, "PlainTextContent"):
-            return child.text or ""
-        name = element.get("plainTextPath", "").rsplit("/", 1)[-1].lower()
-        if name not in self.members:
-            raise DataError(f"{self.path}: the text {element.get('name')!r} is not in the project")
-        content = _read_member(self.archive, self.members[name], self.path)
-        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        return content.decode(encoding, errors="replace")
+def _text(element: Any, archive: zipfile.ZipFile, members: Mapping[str, str], path: Path) -> str:
+    """The text of a source, from the description or from a file of the project."""
+    for child in _within(element, "PlainTextContent"):
+        return child.text or ""
+    name = element.get("plainTextPath", "").rsplit("/", 1)[-1].lower()
+    if name not in members:
+        raise DataError(f"{path}: the text {element.get('name')!r} is not in the project")
+    content = _read_member(archive, members[name], path)
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return content.decode(encoding, errors="replace")
 
 
 def _pair_documents(sheet: CodingSheet, sources: list[CodedSource], path: Path) -> Iterator[_Pair]:
@@ -296,36 +275,28 @@ def _pair_documents(sheet: CodingSheet, sources: list[CodedSource], path: Path) 
         else:
             missing.append(full)
     if len(missing) == len(by_document):
-        raise DataError(
-            f"{path}: none of its {len(sources)} texts has the name or the text of a document of {sheet.path}"
-        )
-    _warn(path, "项目中没有的文档", f"of {len(by_document)} documents are not in the project", missing)
-    _warn(path, "项目文本中没有的单元", "units have a text that the project's does not hold", lost)
-    strange = [source.name for source in sources if source.spans and id(source) not in taken]
-    _warn(path, "不属于编码表的已编码文本", "texts with codings are no documents of the sheet", strange)
+        texts = f"none of its {len(sources)} texts has the name or the text"
+        raise DataError(f"{path}: {texts} of a document of {sheet.path}")
+    _warn(path, "no_document", missing, len(by_document))
+    _warn(path, "no_unit", lost)
+    _warn(path, "strange", [source.name for source in sources if source.spans and id(source) not in taken])
 
 
 def _choose_reading(pairs: list[_Pair], path: Path) -> list[list[CodedSpan]]:
     """The spans of each pair, their positions read in the way by which selections coincide best with units."""
-    best: tuple[float, float, list[list[CodedSpan]]] = (-1.0, 0.0, [])
-    chosen = [""]
+    readings = []
     for utf16, one_line_end in product((False, True), repeat=2):
         spans = [pair.source.placed(one_line_end, utf16) for pair in pairs]
         fits = [_fit(span, pair) for pair, coded in zip(pairs, spans, strict=True) for span in coded]
-        total = sum(overlap for overlap, _ in fits)
-        if total > best[0]:
-            best = total, sum(whole for _, whole in fits) / max(1, len(fits)), spans
-            chosen = ["line ends as one character" * one_line_end, "UTF-16 units" * utf16]
-    if any(chosen):
-        log.info("%s: its positions count %s", path, " and ".join(filter(None, chosen)))
-    if best[0] >= 0 and best[1] < 0.5 and any(best[2]):
-        log.warning(
-            "warning: %s: its selections do not coincide with the units' texts, however positions are counted; "
-            "human codes may stand on wrong units. Was a text edited, or is it the project of another analysis? "
-            "编码位置与单元文本不符，人工编码可能错位：文本是否改动过，或是另一次分析的项目？",
-            path,
-        )
-    return best[2]
+        whole = sum(whole for _, whole in fits) / max(1, len(fits))
+        how = " and ".join(filter(None, ("line ends as one character" * one_line_end, "UTF-16 units" * utf16)))
+        readings.append((sum(overlap for overlap, _ in fits), whole, spans, how))
+    _, whole, spans, how = max(readings, key=lambda reading: reading[0])
+    if how:
+        log.info("%s: its positions count %s", path, how)
+    if whole < 0.5 and any(spans):
+        log.warning("warning: %s: %s", path, f"{word('en', 'misplaced')} {word('zh', 'misplaced')}")
+    return spans
 
 
 def _fit(span: CodedSpan, pair: _Pair) -> tuple[float, bool]:
@@ -357,10 +328,11 @@ def _sign_unsigned(
     return own
 
 
-def _warn(path: Path, chinese: str, finding: str, names: Sequence[str]) -> None:
+def _warn(path: Path, key: str, names: Sequence[str], *values: object) -> None:
     if names:
         listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-        log.warning("warning: %s: %d %s (%s)；%s", path, len(names), finding, listed, chinese)
+        english, chinese = word("en", key, *values), word("zh", key)
+        log.warning("warning: %s: %d %s (%s)；%s", path, len(names), english, listed, chinese)
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:

@@ -114,7 +114,8 @@ def measure_reliability(
     jackknife; Efron & Tibshirani 1993, chapter 11), and at least that of leaving out each unit; the interval is
     Wilson's for an agreement of that variance, with Student's t between documents, on the scale of the coefficient,
     which keeps it open where the coders agree on every unit. With one document there are no limits. Where one coder
-    never used a class, κ of that class is 0 whatever the other did, and neither coefficient of it gets limits.
+    put all units into one class (or never used the class that is told from the rest), κ is 0 whatever the other did,
+    and neither coefficient gets limits.
 
     Args:
         first: The first coder's classes, shape (units,).
@@ -159,8 +160,8 @@ def _estimate(chance: Callable[[FloatArray], FloatArray], parts: IntArray) -> Es
     table, sizes = parts.sum(0), parts.sum((1, 2))
     units, value = int(sizes.sum()), float(_beyond_chance(table, chance))
     degrees = cluster_degrees(sizes)
-    never_used = len(table) == 2 and (table.sum(0) * table.sum(1) == 0).any() and np.trace(table) < units
-    if np.isnan(value) or not degrees or never_used:
+    one_class = min(np.count_nonzero(table.sum(0)), np.count_nonzero(table.sum(1))) == 1 and np.trace(table) < units
+    if np.isnan(value) or not degrees or one_class:
         return Estimate(value, np.nan, np.nan)
     expected = float(chance(table.astype(np.float64)))
     agreement = float(np.trace(table)) / units

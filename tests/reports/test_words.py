@@ -7,7 +7,7 @@ import pytest
 
 import policy_bert.documents
 from policy_bert.documents import REASONS
-from policy_bert.reports.words import WORDS, told_in
+from policy_bert.reports.words import REVIEW_WORDS, WORDS, told_in
 
 HANZI = re.compile("[\u3400-\u9fff]")
 
@@ -18,6 +18,12 @@ def test_every_word_is_of_its_language():
         if key not in ("other", "comma"):
             assert HANZI.search(chinese), key
             assert not HANZI.search(english), key
+
+
+def test_words_of_reviews_are_pairs_under_names_of_their_own():
+    assert not REVIEW_WORDS.keys() & WORDS.keys()
+    assert {len(pair) for pair in REVIEW_WORDS.values()} == {2}
+    assert all(HANZI.search(chinese) for key, (chinese, _) in REVIEW_WORDS.items() if key not in ("no_sides", "then"))
 
 
 @pytest.mark.parametrize("reason", [reason for reason in REASONS.values() if reason] + ["置信度低于 0.3"])

@@ -149,3 +149,12 @@ def test_documents_that_differ_widen_the_intervals_and_one_document_gives_none()
 def test_wrong_codings_are_refused(first, second, message):
     with pytest.raises(ValueError, match=message):
         measure_reliability(np.array(first, dtype=int), np.array(second, dtype=int), 3)
+
+
+def test_a_coder_of_one_class_alone_leaves_both_coefficients_without_limits():
+    first, second = np.zeros(60, dtype=np.int64), np.arange(60) % 4
+    found = measure_reliability(first, second, 5, np.arange(60) // 10)
+    assert found.kappa.value == 0
+    assert math.isnan(found.kappa.low)
+    assert math.isnan(found.alpha.high)
+    assert found.agreement.low < found.agreement.value < found.agreement.high
