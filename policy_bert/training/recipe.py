@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
+from policy_bert.checkpoint.folder import longest_input
 from policy_bert.corpora.dataset import AUXILIARY, CORPUS
-from policy_bert.encoder.base import find_base, load_classifier, load_tokenizer, save_in_half
+from policy_bert.encoder.base import find_base, keep_tokenizer, load_classifier, load_tokenizer, save_in_half
 from policy_bert.encoder.vocabulary import save_tokenizer
 from policy_bert.files import write_text
 from policy_bert.labels import SCHEME_FILE, LabelScheme
@@ -59,7 +60,7 @@ class Recipe:
 
     def max_length_tokens(self, model: PreTrainedModel) -> int:
         """Where training sentences are cut: the configuration's limit or the model's, whichever is less."""
-        limit = int(model.config.max_position_embeddings)
+        limit = longest_input(model.config.to_dict())
         return min(self.config.model.max_length_tokens or limit, limit)
 
     def adapt(self, model: PreTrainedModel, folder: Path, seed: int, keep_checkpoints: bool = True) -> None:
@@ -111,7 +112,11 @@ class Recipe:
     def save(self, model: PreTrainedModel, folder: Path) -> None:
         """Write the checkpoint files that plain transformers loads, and the label scheme."""
         save_in_half(model, folder)
-        save_tokenizer(self.tokenizer, folder, int(model.config.max_position_embeddings))
+        limit = longest_input(model.config.to_dict())
+        if self.base:
+            keep_tokenizer(self.base, folder, limit)
+        else:
+            save_tokenizer(self.tokenizer, folder, limit)
         write_text(folder / SCHEME_FILE, self.scheme.to_yaml())
 
     def scores(self, model: PreTrainedModel, sentences: Sequence[str]) -> NDArray[np.float32]:
