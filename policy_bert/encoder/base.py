@@ -92,7 +92,12 @@ def keep_tokenizer(base: Path, folder: Path, longest: int) -> None:
 
 
 def finish_tokenizer(folder: Path, longest: int) -> None:
-    """Have a saved tokenizer say how many tokens its model takes, and a class that transformers 4 and 5 both know."""
+    """Have a saved tokenizer say how many tokens its model takes, and a class that transformers 4 and 5 both know.
+
+    Its vocabulary loses its indentation, a third of the file.
+    """
+    pieces = read_json(folder / TOKENIZER_FILE)
+    write_text(folder / TOKENIZER_FILE, json.dumps(pieces, ensure_ascii=False, separators=(",", ":")) + "\n")
     settings = read_json(folder / TOKENIZER_CONFIG_FILE)
     settings["model_max_length"] = min(int(settings.get("model_max_length") or longest), longest)
     if settings.get("tokenizer_class") == "TokenizersBackend":
@@ -146,7 +151,7 @@ def load_classifier(
         raise CheckpointError(
             f"{base}: cannot load the base model: {str(error).splitlines()[0]}; {WAYS_OUT}"
         ) from error
-    new = _class_names(base) != list(scheme.names)
+    new = class_names(base) != list(scheme.names)
     if new:
         _renew_head(model)
     return _with_head(model, config, seed, new)
@@ -159,7 +164,8 @@ def _with_head(model: PreTrainedModel, config: ModelConfig, seed: int, new: bool
     return model
 
 
-def _class_names(base: Path) -> list[str]:
+def class_names(base: Path) -> list[str]:
+    """The classes by a base model's configuration, in the order of their ids."""
     id2label = json.loads((base / "config.json").read_text(encoding="utf-8")).get("id2label", {})
     return [str(id2label[key]) for key in sorted(id2label, key=int)]
 
