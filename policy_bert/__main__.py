@@ -22,9 +22,10 @@ COMMANDS = {
     "export": "Write a checkpoint's ONNX graph, which scores without PyTorch, and check it.",
     "scale": "Score many files on all cores or on a Ray cluster.",
     "adapt": "Teach an encoder the classes before any corpus label.",
+    "encoder": "Make the base encoder from installed packages.",
     "pretrain": "Pretrain an encoder on running text.",
 }
-FOLDERS = ("export", "scale")  # commands that are folders with a `__main__`
+FOLDERS = ("encoder", "export", "scale")  # commands that are folders with a `__main__`
 
 
 def command_module(name: str) -> str:

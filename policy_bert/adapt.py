@@ -15,23 +15,29 @@ from pathlib import Path
 
 import numpy as np
 
-from policy_bert.command import ArgumentParser, run_command
+from policy_bert.command import ArgumentParser, run_command, weighted_file
 from policy_bert.config import load_config
 from policy_bert.corpora.dataset import AUXILIARY, load_data, read_corpus
-from policy_bert.corpora.silver_labels import find_sentences, read_silver_labels
+from policy_bert.corpora.silver_labels import find_sentences, read_silver_labels, sentence_digest
 from policy_bert.encoder.base import quiet_transformers
 from policy_bert.errors import UserError
 from policy_bert.training.recipe import Recipe
-from policy_bert.training.record import base_digest, describe, write_record
+from policy_bert.training.record import describe, model_digests, write_record
 from policy_bert.training.run import CHECKPOINTS, claim
 from policy_bert.training.settings import RunConfig
 
 logger = logging.getLogger(__name__)
 
-SILVER_LABELS = "data/silver_labels.tsv"
+# The second table's sentences are those that a linear model was unsure of.
+SILVER_LABELS = (("data/silver_labels.tsv", 1.0), ("data/silver_labels_unsure.tsv", 0.7))
 
 
-def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LABELS, restart: bool = False) -> Path:
+def adapt(
+    config: RunConfig,
+    text: Sequence[str],
+    silver_labels: Sequence[tuple[str, float]] = SILVER_LABELS,
+    restart: bool = False,
+) -> Path:
     """Run the configuration's adaptation phase and return `config.output`, a checkpoint that `train` starts from.
 
     Near-duplicates of the corpus's sentences are left out of what it trains on.
@@ -39,7 +45,8 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
     Args:
         config: `adaptation` says how, `data.auxiliary` names the sentences that are at hand.
         text: The files that hold the sentences with silver labels; none for training without them.
-        silver_labels: The table of digests and class ids.
+        silver_labels: Tables of digests and class ids, each with the weight of its sentences; the first one that has
+            a sentence counts.
         restart: Whether to replace what the folder holds of another run.
 
     Raises:
@@ -49,8 +56,16 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
     quiet_transformers()
     if config.adaptation is None:
         raise UserError("the configuration has no `adaptation:` phase; see configs/adapt-compact.yaml")
-    labels = read_silver_labels(silver_labels, len(read_corpus(config.data).scheme)) if text else {}
-    silver = find_sentences(text, labels) if text else {}
+    silver: dict[str, tuple[int, float]] = {}
+    if text:
+        classes = len(read_corpus(config.data).scheme)
+        labels: dict[str, int] = {}
+        weights: dict[str, float] = {}
+        for file, weight in reversed(silver_labels):
+            found = read_silver_labels(file, classes)
+            labels, weights = {**labels, **found}, {**weights, **dict.fromkeys(found, weight)}
+        sentences = find_sentences(text, labels)
+        silver = {text: (label, weights[sentence_digest(text)]) for text, label in sentences.items()}
     data = load_data(config.data, config.split.near_duplicate_threshold, extra=silver)
     logger.info(
         "%d sentences with silver labels found; %d sentences left out as near-duplicates of the corpus",
@@ -62,7 +77,7 @@ def adapt(config: RunConfig, text: Sequence[str], silver_labels: str = SILVER_LA
     output = Path(config.output)
     recipe = Recipe(config, data.scheme, data.rows.select(auxiliary))
     model = recipe.initial_model(config.seed)
-    record = describe(config, {**data.inputs, "base": base_digest(recipe.base)})
+    record = describe(config, {**data.inputs, **model_digests(config, recipe.base)})
     claim(output, config, record, restart)
     recipe.adapt(model, output / CHECKPOINTS, config.seed)
     recipe.save(model, output)
@@ -77,7 +92,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", default="configs/adapt-compact.yaml", help="YAML file (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--text", nargs="*", default=[], metavar="FILE", help="text that holds the sentences")
-    parser.add_argument("--silver-labels", default=SILVER_LABELS, metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--silver-labels", nargs="+", type=weighted_file, default=SILVER_LABELS, metavar="FILE[:WEIGHT]",
+        help="tables of digests and classes (default: both of data/, the unsure one at weight 0.7)",
+    )  # fmt: skip
     parser.add_argument("--restart", action="store_true", help="replace another run, finished or not")
     arguments = parser.parse_args(argv)
     config = load_config(RunConfig, arguments.config, arguments.set)

@@ -51,6 +51,17 @@ class _StandardError(logging.Handler):
         print(self.format(record), file=sys.stderr, flush=True)
 
 
+def weighted_file(text: str) -> tuple[str, float]:
+    """A file's name and the weight behind it, 1 where there is none, for `add_argument(type=...)`.
+
+    >>> weighted_file("laws.txt:0.5"), weighted_file("C:/laws.txt")
+    (('laws.txt', 0.5), ('C:/laws.txt', 1.0))
+    """
+    path, _, weight = text.rpartition(":")
+    numeric = path and weight.replace(".", "", 1).isdecimal()
+    return (path, float(weight)) if numeric else (text, 1.0)
+
+
 def configure_logging(level: int = logging.INFO) -> None:
     """Send the package's log to stderr, one plain line a record."""
     logger = logging.getLogger("policy_bert")

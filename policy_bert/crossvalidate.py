@@ -31,9 +31,9 @@ from policy_bert.evaluation.summary import FoldScores, summarise, write_summary
 from policy_bert.training.recipe import Recipe
 from policy_bert.training.record import (
     CONFIG_FILE,
-    base_digest,
     describe,
     differences,
+    model_digests,
     read_record,
     recipe_digest,
     refuse_others,
@@ -81,7 +81,7 @@ def crossvalidate(
     # What calibration the configuration names plays no part: it is found here.
     config = replace(config, calibration=(), calibrated_on="")
     data = _load(config)
-    inputs = {**data.inputs, "base": base_digest(find_base(config.model))}
+    inputs = {**data.inputs, **model_digests(config, find_base(config.model))}
     record = describe(config, inputs, folds=folds, share=share)
     ways_out = "name another folder with --output"
     refuse_others(output, record, "scores", ways_out)
@@ -121,7 +121,7 @@ def _refuse_other_folds(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def _load(config: RunConfig) -> LabelledData:
-    return load_data(config.data, config.split.near_duplicate_threshold, config.train.auxiliary_weight)
+    return load_data(config.data, config.split.near_duplicate_threshold)
 
 
 def _named_folder(text: str) -> tuple[str, Path]:

@@ -21,7 +21,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from policy_bert.checkpoint.folder import TOKENIZER_FILE
-from policy_bert.command import ArgumentParser, run_command
+from policy_bert.command import ArgumentParser, run_command, weighted_file
 from policy_bert.config import load_config
 from policy_bert.encoder.base import find_base, load_tokenizer, quiet_transformers
 from policy_bert.encoder.settings import ModelConfig
@@ -132,12 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def with_text(config: PretrainConfig, files: Sequence[str]) -> PretrainConfig:
     """The configuration with other text: files, each with `:weight` behind it or without."""
-    sources = []
-    for file in files:
-        path, _, weight = file.rpartition(":")
-        numeric = path and weight.replace(".", "", 1).isdigit()
-        sources.append(TextSource(path, float(weight)) if numeric else TextSource(file))
-    return dataclasses.replace(config, text=tuple(sources))
+    return dataclasses.replace(config, text=tuple(TextSource(*weighted_file(file)) for file in files))
 
 
 if __name__ == "__main__":

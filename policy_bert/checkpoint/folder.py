@@ -20,10 +20,17 @@ SHIPPED_ADAPTED = _MODELS / "adapted"
 
 WEIGHTS_FILE, ONNX_FILE, ONNX_RECORD_FILE = "model.safetensors", "model.onnx", "onnx.json"
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, MODEL_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json", "config.json"
+# A tokenizer's own files, as fast tokenizers are saved; `AutoTokenizer` reads them.
+TOKENIZER_FILES = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, "special_tokens_map.json", "vocab.txt")
 # What is downloaded from the hub: never *.bin, *.pt or other files that hold a pickle.
 DOWNLOADED_FILES = (
-    MODEL_CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, ONNX_RECORD_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE,
-    "vocab.txt", SCHEME_FILE, "config.yaml", "metrics.json", "README.md",
+    MODEL_CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, ONNX_RECORD_FILE, *TOKENIZER_FILES,
+    SCHEME_FILE, "config.yaml", "metrics.json", "README.md",
+)  # fmt: skip
+# Architectures that number positions from behind the padding's id, so that so many fewer tokens fit.
+_POSITIONS_BEHIND_PADDING = (
+    "camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta",
+    "xlm-roberta-xl", "xmod",
 )  # fmt: skip
 
 
@@ -181,6 +188,17 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise CheckpointError(f"{path}: corrupted: expected a mapping, found {type(tree).__name__}")
     return tree
+
+
+def longest_input(config: Mapping[str, Any]) -> int:
+    """How many tokens a model takes, special ones included, by its `config.json`.
+
+    >>> longest_input({"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": 1})
+    512
+    """
+    positions = int(config.get("max_position_embeddings") or 512)
+    offset = config.get("model_type") in _POSITIONS_BEHIND_PADDING
+    return positions - int(config.get("pad_token_id") or 0) - 1 if offset else positions
 
 
 def checkpoint_digest(folder: Path) -> str:

@@ -33,7 +33,7 @@ class LabelledData:
         corpus: The labelled file as it was read, and its scheme.
         rows: The corpus's sentences in the file's order, then the auxiliary ones. Columns: `text`; `label`, a
             `ClassLabel` whose ids are in numeric order; `line` in the file; `group`, the near-duplicates' number;
-            `weight`, by which the row's loss counts; `origin`, `corpus` or `auxiliary`.
+            `weight`, by which the row's loss counts among its kind; `origin`, `corpus` or `auxiliary`.
         left_out: How many auxiliary sentences are near-duplicates of the corpus's and so no rows.
     """
 
@@ -61,7 +61,8 @@ class LabelledData:
         """SHA-256 of what the rows hold, by origin: the classes' names and the corpus, and the auxiliary sentences."""
         names = "\n".join([*self.scheme.names, sentences_digest(self.corpus)])
         extra = self.rows[len(self.corpus.sentences) :]
-        lines = "".join(f"{label}\t{text}\n" for label, text in zip(extra["label"], extra["text"], strict=True))
+        rows = zip(extra["label"], extra["weight"], extra["text"], strict=True)
+        lines = "".join(f"{label}\t{'' if weight == 1 else weight}{text}\n" for label, weight, text in rows)
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in ((CORPUS, names), (AUXILIARY, lines))}
 
     def split(self, settings: SplitConfig) -> Split:
@@ -113,8 +114,7 @@ def read_corpus(data: DataConfig, scheme: LabelScheme | None = None, path: str |
 def load_data(
     data: DataConfig,
     near_duplicate_threshold: float,
-    auxiliary_weight: float = 1.0,
-    extra: Mapping[str, int] | None = None,
+    extra: Mapping[str, tuple[int, float]] | None = None,
     corpus: Corpus | None = None,
 ) -> LabelledData:
     """Read the corpus and the auxiliary files and find the near-duplicates among them.
@@ -124,8 +124,7 @@ def load_data(
     Args:
         data: What to read.
         near_duplicate_threshold: The cosine above which sentences are near-duplicates.
-        auxiliary_weight: The weight of an auxiliary row; a corpus row has 1.
-        extra: Class ids of auxiliary sentences beside those of the files.
+        extra: Class ids and weights of auxiliary sentences beside those of the files; all other rows weigh 1.
         corpus: The corpus where it has been read already.
 
     Raises:
@@ -136,20 +135,20 @@ def load_data(
     corpus = corpus or read_corpus(data)
     own = corpus.sentences
     found = [load_corpus(path, corpus.scheme).sentences for path in data.auxiliary]
-    auxiliary = [(sentence.text, sentence.label, sentence.line) for part in found for sentence in part]
-    auxiliary += [(text, label, 0) for text, label in (extra or {}).items()]
+    auxiliary = [(sentence.text, sentence.label, sentence.line, 1.0) for part in found for sentence in part]
+    auxiliary += [(text, label, 0, weight) for text, (label, weight) in (extra or {}).items()]
     groups = near_duplicate_groups([sentence.text for sentence in own], near_duplicate_threshold)
-    texts = [*(sentence.text for sentence in own), *(text for text, _, _ in auxiliary)]
+    texts = [*(sentence.text for sentence in own), *(text for text, *_ in auxiliary)]
     together = near_duplicate_groups(texts, near_duplicate_threshold)
     others = together[len(own) :]
     apart = np.flatnonzero(~np.isin(others, together[: len(own)]))
     kept = [auxiliary[place] for place in apart]
     columns = {
-        "text": [*(sentence.text for sentence in own), *(text for text, _, _ in kept)],
-        "label": [*(sentence.label for sentence in own), *(label for _, label, _ in kept)],
-        "line": [*(sentence.line for sentence in own), *(line for _, _, line in kept)],
+        "text": [*(sentence.text for sentence in own), *(text for text, *_ in kept)],
+        "label": [*(sentence.label for sentence in own), *(label for _, label, *_ in kept)],
+        "line": [*(sentence.line for sentence in own), *(line for _, _, line, _ in kept)],
         "group": np.concatenate([groups, len(own) + others[apart]]),
-        "weight": np.repeat([1.0, auxiliary_weight], [len(own), len(kept)]),
+        "weight": [1.0] * len(own) + [weight for *_, weight in kept],
         "origin": [CORPUS] * len(own) + [AUXILIARY] * len(kept),
     }
     features = {

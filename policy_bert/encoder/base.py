@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedModel,
+)
 
-from policy_bert.checkpoint.folder import SHIPPED_ADAPTED, SHIPPED_ENCODER, find_checkpoint
+from policy_bert.checkpoint.folder import (
+    SHIPPED_ADAPTED,
+    SHIPPED_ENCODER,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    TOKENIZER_FILES,
+    find_checkpoint,
+    read_json,
+)
 from policy_bert.encoder.hardware import training_attention
 from policy_bert.encoder.head import make_linear, standard_copy
 from policy_bert.encoder.settings import ModelConfig
@@ -55,9 +71,38 @@ def load_tokenizer(config: ModelConfig, base: Path | None, sentences: Sequence[s
         return build_tokenizer(sentences, config.scratch.vocabulary_size)
     if (base / "tokenizer.json").is_file():
         return Tokenizer.from_file(str(base / "tokenizer.json"))
-    from transformers import AutoTokenizer
-
     return AutoTokenizer.from_pretrained(base).backend_tokenizer
+
+
+def keep_tokenizer(base: Path, folder: Path, longest: int) -> None:
+    """Write the base's tokenizer into a checkpoint as it is: its kind, its special tokens, its model's inputs.
+
+    Args:
+        base: The base model's folder.
+        folder: The checkpoint.
+        longest: How many tokens the model takes.
+    """
+    names = [name for name in TOKENIZER_FILES if (base / name).is_file()]
+    if TOKENIZER_FILE in names and TOKENIZER_CONFIG_FILE in names:
+        for name in names:
+            shutil.copyfile(base / name, folder / name)
+    else:
+        AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    finish_tokenizer(folder, longest)
+
+
+def finish_tokenizer(folder: Path, longest: int) -> None:
+    """Have a saved tokenizer say how many tokens its model takes, and a class that transformers 4 and 5 both know.
+
+    Its vocabulary loses its indentation, a third of the file.
+    """
+    pieces = read_json(folder / TOKENIZER_FILE)
+    write_text(folder / TOKENIZER_FILE, json.dumps(pieces, ensure_ascii=False, separators=(",", ":")) + "\n")
+    settings = read_json(folder / TOKENIZER_CONFIG_FILE)
+    settings["model_max_length"] = min(int(settings.get("model_max_length") or longest), longest)
+    if settings.get("tokenizer_class") == "TokenizersBackend":
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    write_text(folder / TOKENIZER_CONFIG_FILE, json.dumps(settings, ensure_ascii=False, indent=2) + "\n")
 
 
 def load_classifier(
@@ -72,7 +117,6 @@ def load_classifier(
     """
     torch.manual_seed(seed)
     label_maps: dict[str, Any] = {"id2label": scheme.id2label, "label2id": scheme.label2id, "num_labels": len(scheme)}
-    dropout: dict[str, Any] = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
     if base is None:
         shape = config.scratch
         random = BertForSequenceClassification._from_config(
@@ -83,27 +127,31 @@ def load_classifier(
                 num_attention_heads=shape.heads,
                 intermediate_size=shape.intermediate,
                 max_position_embeddings=shape.max_length_tokens,
+                hidden_dropout_prob=config.dropout,
+                attention_probs_dropout_prob=config.dropout,
                 **label_maps,
-                **dropout,
             ),
             attn_implementation=training_attention(),
         )
         return _with_head(random, config, seed, new=True)
     try:
+        model_config = AutoConfig.from_pretrained(base, **label_maps)
+        for name, value in model_config.to_dict().items():  # each architecture has its own names
+            if "dropout" in name and isinstance(value, (int, float)) and not isinstance(value, bool):
+                setattr(model_config, name, config.dropout)
         model = AutoModelForSequenceClassification.from_pretrained(
             base,
+            config=model_config,
             dtype=torch.float32,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             attn_implementation=training_attention(),
-            **label_maps,
-            **dropout,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{base}: cannot load the base model: {str(error).splitlines()[0]}; {WAYS_OUT}"
         ) from error
-    new = _class_names(base) != list(scheme.names)
+    new = class_names(base) != list(scheme.names)
     if new:
         _renew_head(model)
     return _with_head(model, config, seed, new)
@@ -116,7 +164,8 @@ def _with_head(model: PreTrainedModel, config: ModelConfig, seed: int, new: bool
     return model
 
 
-def _class_names(base: Path) -> list[str]:
+def class_names(base: Path) -> list[str]:
+    """The classes by a base model's configuration, in the order of their ids."""
     id2label = json.loads((base / "config.json").read_text(encoding="utf-8")).get("id2label", {})
     return [str(id2label[key]) for key in sorted(id2label, key=int)]
 

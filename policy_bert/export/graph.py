@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from policy_bert.errors import CheckpointError
 
 OPSET, MICROSOFT_OPSET = 17, 1
+_LARGE = 4096  # numbers: smaller arrays are stored as they are
 Array = NDArray[Any]
 
 
@@ -64,12 +65,15 @@ class QuantizedMatrix:
         weight_scales: float32, shape (outputs,).
         input_scale: What one step of the uint8 activations is worth.
         input_zero: The uint8 value that stands for zero.
+        damping: What each input is divided by before it becomes an integer, float32, shape (inputs,); the weights are
+            those of the divided inputs.
     """
 
     weights: NDArray[np.int8]
     weight_scales: NDArray[np.float32]
     input_scale: float
     input_zero: int
+    damping: NDArray[np.float32]
 
 
 def joined_attention(weights: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -80,17 +84,39 @@ def joined_attention(weights: Mapping[str, NDArray[Any]], name: str) -> tuple[ND
 
 
 class OnnxGraph:
-    """Nodes and initialisers of a graph under construction; every method returns the name of a value."""
+    """Nodes and initialisers of a graph under construction; every method returns the name of a value.
 
-    def __init__(self) -> None:
+    Args:
+        small: Whether large float32 matrices are stored in float16 and tables in int8 with a scale a row; ONNX Runtime
+            makes them float32 when it loads the graph.
+    """
+
+    def __init__(self, small: bool = False) -> None:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
+        self.small = small
 
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        """An initialiser; float64 becomes float32."""
+    def constant(self, name: str, value: NDArray[Any], table: bool = False) -> str:
+        """An initialiser; float64 becomes float32.
+
+        Args:
+            name: Its name.
+            value: What it holds.
+            table: Whether single rows of it are looked up.
+        """
+        value = np.array(value, dtype=np.float32 if np.asarray(value).dtype == np.float64 else None, order="C")
+        if not self.small or value.dtype != np.float32 or value.size < _LARGE:
+            return self._initializer(name, value)
+        if not table:
+            return self.node("Cast", [self._initializer(name + ".half", value.astype(np.float16))], name, to=1)
+        scales = np.maximum(np.abs(value).max(axis=1, keepdims=True), 1e-12) / 127
+        steps = self._initializer(name + ".steps", np.round(value / scales).astype(np.int8))
+        steps = self.node("Cast", [steps], name + ".steps_float", to=1)
+        return self.node("Mul", [steps, self._initializer(name + ".row_scales", scales)], name)
+
+    def _initializer(self, name: str, value: NDArray[Any]) -> str:
         from onnx import numpy_helper
 
-        value = np.array(value, dtype=np.float32 if np.asarray(value).dtype == np.float64 else None, order="C")
         self.initializers.append(numpy_helper.from_array(value, name))
         return name
 
@@ -130,7 +156,7 @@ class OnnxBert:
         self._weights = weights
         self._shape = shape
         self._quantized = quantized or {}
-        self._graph = OnnxGraph()
+        self._graph = OnnxGraph(small=bool(self._quantized))
         self._probed: list[str] = []
         self._probes = probes
 
@@ -159,9 +185,9 @@ class OnnxBert:
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", MICROSOFT_OPSET)]
         return helper.make_model(graph, producer_name="policy_bert", opset_imports=opsets, ir_version=8)
 
-    def _constant(self, name: str, transpose: bool = False) -> str:
+    def _constant(self, name: str, transpose: bool = False, table: bool = False) -> str:
         value = self._weights[name]
-        return self._graph.constant(name, value.T if transpose else value)
+        return self._graph.constant(name, value.T if transpose else value, table)
 
     def _embeddings(self) -> str:
         graph, prefix = self._graph, "bert.embeddings."
@@ -173,7 +199,7 @@ class OnnxBert:
         inputs = [
             "ids",
             "",
-            self._constant(prefix + "word_embeddings.weight"),
+            self._constant(prefix + "word_embeddings.weight", table=True),
             graph.constant("positions", positions),
             "",
             self._constant(prefix + "LayerNorm.weight"),
@@ -213,6 +239,8 @@ class OnnxBert:
 
     def _quantize(self, name: str, value: str, matrix: QuantizedMatrix) -> tuple[str, str, str]:
         graph = self._graph
+        if (matrix.damping != 1).any():
+            value = graph.node("Mul", [value, graph.constant(name + ".damping", 1 / matrix.damping)], name + ".damped")
         scale = graph.constant(name + ".input_scale", np.float32(matrix.input_scale))
         zero = graph.constant(name + ".input_zero", np.uint8(matrix.input_zero))
         return graph.node("QuantizeLinear", [value, scale, zero], name + ".quantized"), scale, zero

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policy_bert.checkpoint.folder import MODEL_CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_json
+from policy_bert.checkpoint.folder import (
+    MODEL_CONFIG_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    longest_input,
+    read_json,
+)
 from policy_bert.errors import CheckpointError
 
 # Activations of this many tokens stay in a core's cache. 26-character sentences, one AVX2 core with 1 MiB of L2, other
@@ -70,7 +76,7 @@ class SentenceTokenizer:
                 f"{folder}: the tokenizer has {self._tokenizer.get_vocab_size()} tokens, "
                 f"the model {config['vocab_size']}: they do not belong together"
             )
-        self.max_length_tokens = int(config.get("max_position_embeddings", 512))
+        self.max_length_tokens = longest_input(config)
         if (folder / TOKENIZER_CONFIG_FILE).exists():
             stated = read_json(folder / TOKENIZER_CONFIG_FILE).get("model_max_length")
             if isinstance(stated, (int, float)):

@@ -16,9 +16,18 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
+from policy_bert.checkpoint.folder import longest_input
 from policy_bert.corpora.dataset import AUXILIARY, CORPUS
-from policy_bert.encoder.base import find_base, load_classifier, load_tokenizer, save_in_half
+from policy_bert.encoder.base import (
+    class_names,
+    find_base,
+    keep_tokenizer,
+    load_classifier,
+    load_tokenizer,
+    save_in_half,
+)
 from policy_bert.encoder.vocabulary import save_tokenizer
+from policy_bert.errors import ConfigError
 from policy_bert.files import write_text
 from policy_bert.labels import SCHEME_FILE, LabelScheme
 from policy_bert.scoring.classifier import PolicyClassifier
@@ -59,7 +68,7 @@ class Recipe:
 
     def max_length_tokens(self, model: PreTrainedModel) -> int:
         """Where training sentences are cut: the configuration's limit or the model's, whichever is less."""
-        limit = int(model.config.max_position_embeddings)
+        limit = longest_input(model.config.to_dict())
         return min(self.config.model.max_length_tokens or limit, limit)
 
     def adapt(self, model: PreTrainedModel, folder: Path, seed: int, keep_checkpoints: bool = True) -> None:
@@ -76,8 +85,9 @@ class Recipe:
             model.load_state_dict(load_file(kept))
             return
         logger.info("adapting to %d auxiliary sentences", len(self.auxiliary_rows))
-        weights = self._class_weights(self.auxiliary_rows, recipe)
-        self._run(model, self.auxiliary_rows, weights, recipe, folder / "adaptation", seed, keep_checkpoints)
+        rows, weights = self.auxiliary_rows, self._loss_weights(self.auxiliary_rows, recipe)
+        scores = self._teacher_scores(rows) if recipe.teacher_share else None
+        self._run(model, rows, weights, scores, recipe, folder / "adaptation", seed, keep_checkpoints)
         if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, kept)
@@ -100,18 +110,23 @@ class Recipe:
             keep_checkpoints: Whether an interrupted fit can be resumed.
         """
         recipe = self.config.train
-        rows, weights = self.corpus_rows, self._class_weights(self.corpus_rows, recipe)
+        rows, weights = self.corpus_rows, self._loss_weights(self.corpus_rows, recipe)
         if recipe.auxiliary_weight and len(self.auxiliary_rows):
             order = np.random.default_rng(seed).permutation(len(self.auxiliary_rows))
             drawn = self.auxiliary_rows[np.sort(order[: max(1, round(recipe.auxiliary_share * len(order)))])]
-            extra = np.array(self.rows["weight"], dtype=np.float32)[drawn] * self._class_weights(drawn, recipe)
+            extra = recipe.auxiliary_weight * self._loss_weights(drawn, recipe)
             rows, weights = np.concatenate([rows, drawn]), np.concatenate([weights, extra])
-        return self._run(model, rows, weights, recipe, folder, seed, keep_checkpoints, validation)
+        scores = self.scores(model, self.rows.select(rows)["text"]) if recipe.teacher_share and self.is_taught else None
+        return self._run(model, rows, weights, scores, recipe, folder, seed, keep_checkpoints, validation)
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:
         """Write the checkpoint files that plain transformers loads, and the label scheme."""
         save_in_half(model, folder)
-        save_tokenizer(self.tokenizer, folder, int(model.config.max_position_embeddings))
+        limit = longest_input(model.config.to_dict())
+        if self.base:
+            keep_tokenizer(self.base, folder, limit)
+        else:
+            save_tokenizer(self.tokenizer, folder, limit)
         write_text(folder / SCHEME_FILE, self.scheme.to_yaml())
 
     def scores(self, model: PreTrainedModel, sentences: Sequence[str]) -> NDArray[np.float32]:
@@ -121,25 +136,44 @@ class Recipe:
             classifier = PolicyClassifier.from_pretrained(folder, engine="torch", threads=torch.get_num_threads())
             return classifier.scores(sentences)
 
-    def _class_weights(self, rows: NDArray[np.int64], recipe: FinetuneConfig) -> NDArray[np.float32]:
+    @property
+    def is_taught(self) -> bool:
+        """Whether the model that a fit starts from knows the classes: by its base, or because it has been adapted."""
+        adapted = self.config.adaptation is not None and len(self.auxiliary_rows) > 0
+        return adapted or (self.base is not None and class_names(self.base) == list(self.scheme.names))
+
+    def _teacher_scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        teacher = PolicyClassifier.from_pretrained(self.config.teacher, engine="torch", threads=torch.get_num_threads())
+        if teacher.scheme.names != self.scheme.names:
+            raise ConfigError(f"teacher {self.config.teacher}: expected the scheme's classes, found others")
+        return teacher.scores(self.rows.select(rows)["text"])
+
+    def _loss_weights(self, rows: NDArray[np.int64], recipe: FinetuneConfig) -> NDArray[np.float32]:
         labels = np.array(self.rows["label"], dtype=np.int64)[rows]
-        return class_weights(labels, len(self.scheme), recipe.class_weights)[labels]
+        by_class = class_weights(labels, len(self.scheme), recipe.class_weights)[labels]
+        return by_class * np.array(self.rows["weight"], dtype=np.float32)[rows]
 
     def _run(
         self,
         model: PreTrainedModel,
         rows: NDArray[np.int64],
         weights: NDArray[np.float32],
+        scores: NDArray[np.float32] | None,
         recipe: FinetuneConfig,
         folder: Path,
         seed: int,
         keep_checkpoints: bool,
         validation: datasets.Dataset | None = None,
     ) -> list[dict[str, float]]:
+        chosen = self.rows.select(rows).remove_columns("weight").add_column("weight", weights)
+        if scores is not None:
+            certain = np.eye(len(self.scheme), dtype=np.float32)[np.array(chosen["label"])]
+            target = (1 - recipe.teacher_share) * certain + recipe.teacher_share * scores
+            chosen = chosen.add_column("target", target.tolist())
         return finetune(
             model,
             self.tokenizer,
-            self.rows.select(rows).remove_columns("weight").add_column("weight", weights),
+            chosen,
             recipe,
             folder,
             seed=seed,

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from policy_bert.checkpoint.folder import checkpoint_digest
+from policy_bert.checkpoint.folder import checkpoint_digest, find_checkpoint
 from policy_bert.config import dump_config
 from policy_bert.errors import UserError
 from policy_bert.files import naming_disk_errors, write_text
@@ -25,6 +25,12 @@ CONFIG_FILE, RECORD_FILE = "config.yaml", "run.json"
 def base_digest(base: Path | None) -> str:
     """The SHA-256 of a base model's files; `scratch` where there is none."""
     return checkpoint_digest(base) if base else "scratch"
+
+
+def model_digests(config: RunConfig, base: Path | None) -> dict[str, str]:
+    """The SHA-256 of the models that a run learns from: its base, and its teacher where it has one."""
+    teacher = {"teacher": base_digest(find_checkpoint(config.teacher))} if config.teacher else {}
+    return {"base": base_digest(base), **teacher}
 
 
 def describe(config: Any, inputs: Mapping[str, str], **more: Any) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from policy_bert.files import write_text
 from policy_bert.training.recipe import Recipe
 from policy_bert.training.record import (
     CONFIG_FILE,
-    base_digest,
     describe,
+    model_digests,
     recipe_digest,
     refuse_others,
     write_record,
@@ -65,12 +65,12 @@ def train(config: RunConfig, restart: bool = False) -> Path:
     quiet_transformers()
     state = PartialState()
     run = Path(config.output)
-    data = load_data(config.data, config.split.near_duplicate_threshold, config.train.auxiliary_weight)
+    data = load_data(config.data, config.split.near_duplicate_threshold)
     split = data.split(config.split) if config.fit_on == "train" else None
     parts = data.parts(split)
     recipe = Recipe(config, data.scheme, parts["train"], run / "tensorboard")
     model = recipe.initial_model(config.seed)
-    record = describe(config, {**data.inputs, "base": base_digest(recipe.base)})
+    record = describe(config, {**data.inputs, **model_digests(config, recipe.base)})
     slopes = _bound_slopes(config, record["inputs"], model)
     if state.is_main_process:
         claim(run, config, record, restart)

@@ -97,7 +97,7 @@ def last_complete_checkpoint(folder: Path) -> str | None:
 
 
 class RecipeTrainer(Trainer):
-    """`Trainer` with the recipe's loss: cross-entropy in which each row has its weight."""
+    """`Trainer` with the recipe's loss: cross-entropy in which each row has its weight, and perhaps a soft target."""
 
     def __init__(self, recipe: FinetuneConfig, **arguments: Any) -> None:
         self.recipe = recipe
@@ -114,16 +114,17 @@ class RecipeTrainer(Trainer):
     ) -> Tensor | tuple[Tensor, Any]:
         """The mean loss of the batch, weighted and smoothed while training."""
         inputs = dict(inputs)
-        labels, weight = inputs.pop("labels"), inputs.pop("weight")
+        labels, weight, target = inputs.pop("labels"), inputs.pop("weight"), inputs.pop("target", None)
         outputs = model(**inputs)
+        goal = labels if target is None or not model.training else target
         smoothing = self.recipe.label_smoothing if model.training else 0.0
-        row_loss = functional.cross_entropy(outputs.logits.float(), labels, reduction="none", label_smoothing=smoothing)
+        row_loss = functional.cross_entropy(outputs.logits.float(), goal, reduction="none", label_smoothing=smoothing)
         loss = (weight * row_loss).mean() if model.training else row_loss.mean()
         return (loss, outputs) if return_outputs else loss
 
 
 def encoded(rows: datasets.Dataset, tokenizer: Tokenizer, max_length_tokens: int) -> datasets.Dataset:
-    """Rows with `text`, `label` and `weight` as `input_ids`, `length`, `labels` and `weight`."""
+    """Rows with `text`, `label` and `weight` as `input_ids`, `length`, `labels` and `weight`; a `target` stays."""
 
     def encode(batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         ids = [encoding.ids for encoding in tokenizer.encode_batch(list(batch["text"]))]
@@ -131,7 +132,7 @@ def encoded(rows: datasets.Dataset, tokenizer: Tokenizer, max_length_tokens: int
 
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length_tokens)
-    dropped = [name for name in rows.column_names if name != "weight"]
+    dropped = [name for name in rows.column_names if name not in ("weight", "target")]
     found = rows.map(encode, batched=True, remove_columns=dropped, keep_in_memory=True)
     tokenizer.no_truncation()
     return found
@@ -144,13 +145,15 @@ class PaddingCollator:
         self.pad_id = pad_id
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """`input_ids`, `attention_mask` (rows, length), `labels` (rows,) and `weight` (rows,)."""
+        """`input_ids`, `attention_mask` (rows, length), `labels`, `weight` (rows,), maybe `target` (rows, classes)."""
         ids, mask = pad_batch([np.asarray(row["input_ids"], dtype=np.int64) for row in rows], self.pad_id)
+        soft = {"target": torch.tensor([row["target"] for row in rows])} if "target" in rows[0] else {}
         return {
             "input_ids": torch.from_numpy(ids),
             "attention_mask": torch.from_numpy(mask),
             "labels": torch.tensor([row["labels"] for row in rows]),
             "weight": torch.tensor([float(row["weight"]) for row in rows]),
+            **soft,
         }
 
 
@@ -172,7 +175,7 @@ def finetune(
     Args:
         model: A sequence classifier.
         tokenizer: Its tokenizer.
-        rows: What to train on, with the columns `text`, `label` and `weight`.
+        rows: What to train on, with the columns `text`, `label` and `weight`, and `target` where the target is soft.
         recipe: How.
         folder: Where checkpoints go; one found there is resumed from, to the weights of an uninterrupted run.
         seed: Of order and dropout; the same seed gives the same weights on the same machine and thread count.

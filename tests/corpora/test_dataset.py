@@ -19,7 +19,7 @@ SETTINGS = DataConfig(
 
 @pytest.fixture(scope="module")
 def data():
-    return load_data(SETTINGS, 0.6, auxiliary_weight=0.3)
+    return load_data(SETTINGS, 0.6)
 
 
 def test_labels_are_classes_in_numeric_order(data):
@@ -34,7 +34,7 @@ def test_rows_are_the_corpus_and_then_the_auxiliary_sentences(data):
     assert (row["text"], row["label"], row["line"]) == (first.text, first.label, first.line)
     assert (row["origin"], row["weight"]) == ("corpus", 1.0)
     last = data.rows[len(data.rows) - 1]
-    assert (last["origin"], last["weight"]) == ("auxiliary", pytest.approx(0.3))
+    assert (last["origin"], last["weight"]) == ("auxiliary", 1.0)
     assert list(data.rows["origin"]).count("corpus") == 1586 == len(data.labels) == len(data.groups)
 
 
@@ -57,9 +57,12 @@ def test_an_empty_part_is_left_out_and_without_a_split_all_is_train(data):
 def test_an_auxiliary_sentence_that_nearly_is_a_corpus_sentence_is_left_out(tmp_path):
     path = tmp_path / "corpus.tsv"
     path.write_text("设立数据产业专项资金\t0\n违者由主管机关责令改正\t1\n", encoding="utf-8")
-    extra = {"设立数据产业专项资金。": 0, "鼓励银行发放贷款": 1}
+    extra = {"设立数据产业专项资金。": (0, 1.0), "鼓励银行发放贷款": (1, 0.5)}
     data = load_data(DataConfig(str(path), labels=None), 0.6, extra=extra)
     assert list(data.rows["text"])[2:] == ["鼓励银行发放贷款"]
+    assert list(data.rows["weight"]) == [1.0, 1.0, 0.5]
+    heavier = load_data(DataConfig(str(path), labels=None), 0.6, extra={"鼓励银行发放贷款": (1, 1.0)})
+    assert heavier.inputs["auxiliary"] != data.inputs["auxiliary"]
 
 
 def test_inputs_change_with_sentences_labels_and_auxiliary_sentences_alone(data, tmp_path):

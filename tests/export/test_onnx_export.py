@@ -115,10 +115,25 @@ def test_a_quantised_matrix_gives_nearly_the_exact_product(seed: int, size: floa
     inputs = (input_size * generator.standard_normal((50, 40)) + input_size / 2).astype(np.float32)
     matrix = quantize_matrix(weights, inputs)
     assert np.abs(matrix.weights).max() <= 63
-    steps = np.clip(np.round(inputs / matrix.input_scale) + matrix.input_zero, 0, 255) - matrix.input_zero
+    steps = (
+        np.clip(np.round(inputs / matrix.damping / matrix.input_scale) + matrix.input_zero, 0, 255) - matrix.input_zero
+    )
     found = matrix.input_scale * steps @ (matrix.weights * matrix.weight_scales)
     exact = inputs @ weights
     assert np.abs(found - exact).mean() < 0.04 * np.abs(exact).mean() + 1e-6
+
+
+def test_one_input_far_larger_than_the_others_costs_these_no_steps() -> None:
+    generator = np.random.default_rng(0)
+    weights = generator.standard_normal((40, 6)).astype(np.float32)
+    inputs = generator.standard_normal((50, 40)).astype(np.float32)
+    inputs[:, 3] *= 200
+    weights[3] /= 200
+    matrix = quantize_matrix(weights, inputs)
+    assert matrix.damping[3] > 2
+    steps = np.clip(np.round(inputs / matrix.damping / matrix.input_scale) + matrix.input_zero, 0, 255)
+    found = matrix.input_scale * (steps - matrix.input_zero) @ (matrix.weights * matrix.weight_scales)
+    assert np.abs(found - inputs @ weights).mean() < 0.08 * np.abs(inputs @ weights).mean()
 
 
 def test_macro_f1_is_that_of_scikit_learn() -> None:
