@@ -317,3 +317,42 @@ def test_eight_thousand_characters_without_an_end_mark_take_no_more_time_than_th
     seconds(8_000)
     assert min(seconds(32_000) for _ in range(2)) < max(10 * min(seconds(8_000) for _ in range(2)), 0.05) + 0.1
     assert seconds(8_000) < 1
+
+
+def test_a_text_that_only_tells_uses_no_instrument() -> None:
+    news = (
+        "某交易中心举办数据流通研讨会",
+        "4月22日下午，某交易中心与某研究院在某市举办了数据流通研讨会。",
+        "中心负责人介绍了今年的交易情况，目前平台累计成交三亿元。",
+        "参会专家表示，数据流通的标准是各方关注的问题。",
+        "与会企业代表参观了展厅，并就合作交换了意见。",
+        "会上，双方签署了合作备忘录。",
+    )
+    assert "content" not in kinds(*news)
+    assert kinds("各有关单位：", *news[1:], "请各单位建立数据台账。")[-1] == "content"
+
+
+def test_titles_in_a_list_are_no_measures() -> None:
+    lines = (
+        "某市科学技术局关于组织申报2022年度科技项目的通知",
+        "某省数据条例(2019修正)",
+        "某市科技局关于提案(第3号)的答复",
+    )
+    assert [sentence_kind(line) for line in lines] == ["fragment"] * 3
+    assert sentence_kind("制定数据管理办法") == "content"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("2025年，全面建成统一的数据平台。", "content"),
+        ("本规定适用于数据处理活动。", "formal"),
+        ("在本市从事数据交易，适用本条例。", "formal"),
+        ("2026年是“十五五”规划的开局之年。", "background"),
+        ("这是推动数据流通的基础。", "background"),
+        ("任命某某某为某市数据局局长；", "fragment"),
+        ("应提供统一服务，包括但不限于查询、支付等方面。", "content"),
+    ],
+)
+def test_scope_years_and_posts_order_nothing(sentence: str, kind: str) -> None:
+    assert sentence_kind(sentence) == kind

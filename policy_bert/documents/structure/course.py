@@ -216,4 +216,5 @@ def _only_tells(lines: Sequence[str]) -> bool:
     sentences = [s for line in lines for s in re.split(r"[。；！？\t]", line) if len(s) >= 10]
     acts = sum(_ACTS.search(s[:200]) is not None for s in sentences)
     tells = sum(_TELLS.search(s[:200]) is not None for s in sentences)
-    return len(sentences) >= 5 and acts <= tells and (acts < 0.2 * len(sentences) or 1.5 * acts < tells)
+    few = acts < 0.2 * len(sentences) and tells > 0.05 * len(sentences)
+    return len(sentences) >= 5 and acts <= tells and (few or 1.5 * acts < tells)
