@@ -26,7 +26,7 @@ from policy_bert.training.record import describe, model_digests, write_record
 from policy_bert.training.run import CHECKPOINTS, claim
 from policy_bert.training.settings import RunConfig
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("policy_bert.adapt")  # under -m its name is __main__
 
 # The second table's sentences are those that a linear model was unsure of.
 SILVER_LABELS = (("data/silver_labels.tsv", 1.0), ("data/silver_labels_unsure.tsv", 0.7))

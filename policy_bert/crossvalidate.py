@@ -41,7 +41,7 @@ from policy_bert.training.record import (
 )
 from policy_bert.training.settings import RunConfig
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("policy_bert.crossvalidate")  # under -m its name is __main__
 
 RECIPE = "recipe"
 

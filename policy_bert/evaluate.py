@@ -43,7 +43,7 @@ from policy_bert.training.settings import RunConfig
 if TYPE_CHECKING:
     import datasets
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("policy_bert.evaluate")  # under -m its name is __main__
 
 METRICS_FILE = "metrics.json"
 PARTS = ("test", "validation", "train", "all")

@@ -32,7 +32,7 @@ from policy_bert.pretraining.settings import PretrainConfig, TextSource
 from policy_bert.pretraining.windows import PretrainingData, prepare_data
 from policy_bert.training.record import base_digest, describe, read_record, refuse_others, write_record
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("policy_bert.pretrain")  # under -m its name is __main__
 
 
 def pretrain(config: PretrainConfig, data: PretrainingData | None = None, restart: bool = False) -> Path:

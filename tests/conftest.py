@@ -96,3 +96,14 @@ def shared_checkpoint(make_checkpoint: CheckpointFactory) -> Path:
 def tiny_checkpoint(shared_checkpoint: Path, tmp_path: Path) -> Path:
     """A checkpoint of some 7,000 parameters with the 14 classes and `model.onnx`, the test's own copy."""
     return Path(shutil.copytree(shared_checkpoint, tmp_path / "tiny_checkpoint"))
+
+
+SLOW_ROOMS = {"training", "pretraining", "encoder", "export", "scale"}  # torch or Ray
+SLOW_FIXTURES = {"make_checkpoint", "shared_checkpoint", "tiny_checkpoint"}  # made by torch
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what needs torch or Ray, so that `make test-fast` can leave it out."""
+    for item in items:
+        if item.path.parent.name in SLOW_ROOMS or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
