@@ -86,7 +86,6 @@ def scoring_table(chinese: bool) -> str:
 
 DOCUMENTS = {
     "documents-before.json": ("version 0.1.0", "0.1.0 版"),
-    "documents-rules.json": ("rules of form, sentence classifier", "形式规则 + 句子分类器"),
     "documents.json": ("**as shipped**", "**随包发布**"),
 }
 DOCUMENT_FIGURES = {
