@@ -19,18 +19,18 @@ NUMBER = re.compile(
 )
 _BRACKETED = re.compile(rf"[（(]((?:{NUMBER.pattern})|[\u4e00-\u9fff]{{2,20}}令.{{0,10}}第\S{{1,6}}号)[）)]$")
 _DECREE = re.compile(
-    r"(?P<body>[\u4e00-\u9fff]{1,30}?)(?P<form>令|公告)[（(〔\[]?(?P<year>(?:19|20)\d\d年)?[）)〕\]]?"
+    r"(?P<body>[\u4e00-\u9fff]{1,80}?)(?P<form>令|公告)(?:公告)?[（(〔\[]?(?P<year>(?:19|20)\d\d年)?[）)〕\]]?"
     rf"第(?P<number>[\d{NUMERAL}]{{1,6}})号"
 )
-_GLUED_DECREE = re.compile(r"(?<![（(])中华人民共和国国务院令第(\d{1,4})号(?![）)])")
+_GLUED_DECREE = re.compile(rf"(?<![（(])中华人民共和国(主席|国务院)令第([\d{NUMERAL}]{{1,6}})号(?![）)])")
 _DATE = re.compile(
     rf"(?<!\d)((?:19|20)\d{{2}})\s*[年./-]\s*(\d{{1,2}})\s*[月./-]\s*(\d{{1,2}})\s*(?:日|(?!\d)|(?=\d\d[:：]\d\d))"
     rf"|(?<![{NUMERAL}])([一二][{NUMERAL}]{{3}}|二[一二三四五六七八九]{{1,2}})\s*年\s*([一二三四五六七八九十]{{1,3}})\s*月\s*([一二三四五六七八九十廿卅]{{1,4}})\s*日"
 )
 # The forms of documents: 关于…的 ends in one of the first; a title without 关于 may name any.
 _FORMS = (
-    "意见|通知|决定|决议|公告|通告|公报|报告|批复|复函|函|答复|请示|议案|解释|规定|办法|方案|规划|计划|纲要|纪要|通报|措施|说明|细则|命令|令"
-    "|答记者问|建议|政策|声明"
+    "意见|通知|决定|决议|公告|公示|通告|公报|报告|批复|复函|函|答复|请示|议案|解释|规定|办法|方案|规划|计划|纲要|纪要|通报|措施|说明|细则|命令|令"
+    "|答记者问|建议|政策|声明|修正案"
 )
 _TITLE_END = re.compile(
     rf"(?:法|条例|{_FORMS}|指南|指引|制度|规则|行动|清单|标准|规范|要点|白皮书|目录|名录|讲话|讲话稿|摘要|答问|问答|解读|准则|通则|章程|法典"
@@ -99,7 +99,7 @@ _DATE_LABELS = ("成文日期", "发文日期", "公布日期", "发布日期", 
 _ISSUER_LABELS = ("发文机关", "发布部门", "发布机构", "制定机关", "发布单位", "发文单位")
 # What parts a body's name from what is glued before it, and what follows a date that signs nothing.
 _BEFORE_BODY = re.compile(
-    r"[。；：）)】\d》，]|说明|单|文件|要求|规则|公报|技术政策|回执|结果|汇总|方案|办法|名录|指南|(?<!代)表|附件|目录|规[定划范]|标准(?!化)|导则|计划|路线图|\.\w{3,4}"
+    r"[。；：）)】\d》，]|说明|单|文件|要求|会签|规则|公报|技术政策|回执|结果|汇总|方案|办法|名录|指南|(?<!代)表|附件|目录|规[定划范]|标准(?!化)|导则|计划|路线图|\.\w{3,4}"
 )
 _NO_SIGNATURE = re.compile(r"起|前|至|，|以来|的|在|第|通过|联合|印发|[发公颁]布|批准")
 _META_NAMES = {
@@ -276,7 +276,7 @@ def _once(title: str) -> str:
         if match := re.fullmatch(form, title[:300]):
             title = "".join(match.groups())
     title = re.sub(r"^([\u4e00-\u9fff]{2,20})\1(?=关于)", r"\1", title)
-    without = re.sub(r"\s*目\s*[录次]$", "", title)
+    without = re.sub(r"\s*(?:\d{4}年\d{1,2}月)?目\s*[录次]$", "", title)
     return without if without != title and ends_title(without) else title
 
 
@@ -324,20 +324,27 @@ def _number(head: Sequence[str], title: str) -> tuple[str, str, str]:
             quoted = line[max(at - 1, 0) : at] in ("（", "(") or re.search(r"[》，、]$|根据|按照|依据", line[:at][-6:])
             alone = len(line) < 60 and not re.search(r"[。；]|.[（(]\S*$", line[:at])
             rank = 0 if at == 0 or alone else 1 if before else 2
-            if (alone or not quoted) and (best is None or rank < best[0]):
+            apart = rank < 2 or line[at - 1] in " \u3000\t】：:"
+            if (alone or not quoted) and apart and (best is None or rank < best[0]):
                 ordinal = "第" if letters.endswith("令") else ""
                 decreed_by = letters.removesuffix("令") if ordinal else ""
                 best = rank, f"{letters}〔{match.group(2)}〕{ordinal}{int(match.group(3))}号", match.group(2)
     if best:
         return best[1], best[2], decreed_by
     if glued := _GLUED_DECREE.search("".join(head[:3])[:_HEAD_CHARACTERS]):
-        return f"国令第{parse_numeral(glued.group(1))}号", "", "国务院"
+        of_state = glued.group(1) == "主席"
+        number = f"{'主席令' if of_state else '国令'}第{parse_numeral(glued.group(2))}号"
+        return number, "", glued.group(1)
     for index, line in enumerate(head[:8]):
         joined = re.sub(r"\s+", "", line if "号" in line else "".join(head[index : index + 2]))
-        joined = (joined.removeprefix(title) or joined)[:100]
+        joined = (joined.removeprefix(title) or joined)[:160]
         dated = re.sub(rf"^[（(]?(?:{_DATE.pattern})", "", joined)
         decree = _DECREE.match(dated)
-        if decree and (len(line) < 80 or dated != line) and find_marker(line) is None:
+        if (
+            decree
+            and (len(line) < 80 or dated[decree.end() :].startswith("《") or dated != line)
+            and find_marker(line) is None
+        ):
             body, form = decree.group("body"), decree.group("form")
             number = f"{form}{decree.group('year') or ''}第{parse_numeral(decree.group('number'))}号"
             # A decree of the State Council is 国令, whoever the form says commands: the state or the council.
@@ -345,7 +352,7 @@ def _number(head: Sequence[str], title: str) -> tuple[str, str, str]:
                 council = body[-3:] in ("国", "国务院") or any(re.match(r"\s*总\s*理", text) for text in head)
                 return "国" + number, "", "国务院" if council else body
             body = body.removeprefix("中华人民共和国")
-            return body + number, "", body
+            return body + number, "", re.sub(r"第.{1,4}届", "", body)
     return "", "", ""
 
 
