@@ -10,6 +10,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from policy_bert.command import ArgumentParser, positive_int, run_command
@@ -77,7 +78,12 @@ def append_training_rows(sheet: CodingSheet, path: str | Path) -> Counter[str]:
         raise DataError(f"{path}: cannot read the training file: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: expected UTF-8, found other bytes at offset {error.start}") from error
-    labels = _read_labels(content, sheet)
+    labels: dict[str, int] = {}
+    for line in content.removeprefix("\ufeff").split("\n"):
+        text, separator, code = line.rpartition("\t")
+        with suppress(KeyError):  # rows that hold no class, such as a header, are passed over
+            if separator:
+                labels.setdefault(clean(text), sheet.scheme.parse(code))
     rows, counts = [], Counter[str]()
     for unit in sheet.units:
         if unit.human is None:
@@ -100,22 +106,22 @@ def append_training_rows(sheet: CodingSheet, path: str | Path) -> Counter[str]:
     return counts
 
 
-def _read_labels(content: str, sheet: CodingSheet) -> dict[str, int]:
-    """The class of each sentence that the file holds; rows that are none, such as a header, are passed over."""
-    labels: dict[str, int] = {}
-    for line in content.removeprefix("\ufeff").split("\n"):
-        text, separator, code = line.rpartition("\t")
-        if separator:
-            try:
-                labels.setdefault(clean(text), sheet.scheme.parse(code))
-            except KeyError:
-                continue
-    return labels
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the codes, compare, print the report, and write what was asked for."""
-    options = _parser().parse_args(argv)
+    about = (__doc__ or "").splitlines()[0]
+    parser = ArgumentParser(prog="policy-bert review", description=about, epilog=columns.PROTOCOL)
+    parser.add_argument("workbook", help=f"{columns.WORKBOOK} with codes in its column {columns.HUMAN}")
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder for the report and its tables")
+    parser.add_argument("--qda", metavar="QDPX", help="take the human codes from a project coded in QDA software")
+    parser.add_argument("--export", metavar="TSV", help="append the human codes to a training file, each row once")
+    parser.add_argument("--labels", metavar="YAML", help=f"label scheme, instead of the sheet {columns.SHEET_CODEBOOK}")
+    strata = f"units were drawn at random within K strata of confidence; for other designs add a column {PROBABILITY}"
+    parser.add_argument("--strata", type=positive_int, metavar="K", help=strata)
+    target = "what corrected shares are about: texts like these (default) or just these units"
+    parser.add_argument("--target", choices=("population", "documents"), default="population", help=target)
+    parser.add_argument("--skip-bad", action="store_true", help="leave out codes that are no class, and name them")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of the report")
+    options = parser.parse_args(argv)
     scheme = load_scheme(options.labels) if options.labels else None
     sheet = read_coding_sheet(options.workbook, scheme, options.skip_bad)
     if options.qda:
@@ -138,23 +144,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print(render_report(findings), end="")
     return 0
-
-
-def _parser() -> ArgumentParser:
-    about = (__doc__ or "").splitlines()[0]
-    parser = ArgumentParser(prog="policy-bert review", description=about, epilog=columns.PROTOCOL)
-    parser.add_argument("workbook", help=f"{columns.WORKBOOK} with codes in its column {columns.HUMAN}")
-    parser.add_argument("-o", "--output", metavar="DIR", help="folder for the report and its tables")
-    parser.add_argument("--qda", metavar="QDPX", help="take the human codes from a project coded in QDA software")
-    parser.add_argument("--export", metavar="TSV", help="append the human codes to a training file, each row once")
-    parser.add_argument("--labels", metavar="YAML", help=f"label scheme, instead of the sheet {columns.SHEET_CODEBOOK}")
-    strata = f"units were drawn at random within K strata of confidence; for other designs add a column {PROBABILITY}"
-    parser.add_argument("--strata", type=positive_int, metavar="K", help=strata)
-    target = "what corrected shares are about: texts like these (default) or just these units"
-    parser.add_argument("--target", choices=("population", "documents"), default="population", help=target)
-    parser.add_argument("--skip-bad", action="store_true", help="leave out codes that are no class, and name them")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of the report")
-    return parser
 
 
 if __name__ == "__main__":

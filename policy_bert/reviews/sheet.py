@@ -96,7 +96,7 @@ def read_coding_sheet(path: str | Path, scheme: LabelScheme | None = None, skip_
 def _coding_sheets(book: Any, path: Path) -> list[str]:
     """The sheets of the coding table: of its name, or else with its columns."""
     named = [name for name in book.sheetnames if re.fullmatch(rf"{columns.SHEET_CODING}\d*", name)]
-    fitting = named or [name for name in book.sheetnames if _has_columns(book[name], REQUIRED)]
+    fitting = named or _sheets_with(book, REQUIRED)
     if not fitting:
         raise DataError(
             f"{path}: expected a sheet {columns.SHEET_CODING} as analyze writes it, or one with the columns "
@@ -205,7 +205,7 @@ def _open_workbook(path: Path) -> Any:
 
 
 def _read_scheme(book: Any, path: Path) -> LabelScheme:
-    fitting = [name for name in book.sheetnames if _has_columns(book[name], CODEBOOK_REQUIRED)]
+    fitting = _sheets_with(book, CODEBOOK_REQUIRED)
     if not fitting:
         raise DataError(
             f"{path}: no sheet {columns.SHEET_CODEBOOK} that names the classes; name them with --labels"
@@ -225,6 +225,7 @@ def _read_scheme(book: Any, path: Path) -> LabelScheme:
     return LabelScheme(labels, sides)
 
 
-def _has_columns(sheet: Any, required: tuple[str, ...]) -> bool:
-    header = next(sheet.iter_rows(values_only=True), ()) if hasattr(sheet, "iter_rows") else ()
-    return set(required) <= {as_text(cell).strip() for cell in header}
+def _sheets_with(book: Any, required: tuple[str, ...]) -> list[str]:
+    """The sheets whose first row has these columns."""
+    headers = {sheet.title: next(sheet.iter_rows(values_only=True), ()) for sheet in book.worksheets}
+    return [name for name, cells in headers.items() if set(required) <= {as_text(cell).strip() for cell in cells}]
