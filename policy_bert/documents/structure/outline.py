@@ -268,7 +268,11 @@ class _Numberer:
             return False
         below = self.votes.get(index, self._deeper(index))
         if rest.endswith("。"):
-            return below and len(rest) <= _LONGEST_RUN_IN + 5 and not re.search(r"[。；]|的$", rest[:-1])
+            return (
+                below
+                and len(rest) <= _LONGEST_RUN_IN + 5
+                and not re.search(r"[。；]|的$|应当|不得|严禁|者要|位要|门要", rest[:-1])
+            )
         if _HEADING_END.search(rest) or "。" in rest:
             return False
         return below or len(rest) < 8 or (marker.level == Level.FIRST and self._deeper(index))

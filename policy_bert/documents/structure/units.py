@@ -24,7 +24,7 @@ _NOTE = re.compile(
     r"[（(【](?:责任|牵头|配合|参与|主办|完成)?[^（）()]{0,300}(?:单位|部门|时限|负责|参与|配合|牵头)[^（）()]{0,300}[）)】][。；]?"
 )
 _LOOKS_BACK = re.compile(r"回顾|总结|过去|情况|成[效就绩果]|做法|经验|历程|进展")
-_NO_TOPIC = re.compile(r"的。$|\d|应|须|不得|可以|^[A-Za-z]|[：；“]$|[%％]")
+_NO_TOPIC = re.compile(r"的。$|\d|应|须|不得|严禁|可以|^[A-Za-z]|[：；“]$|[%％]")
 _LONGEST_TOPIC, _LONGEST_UNNUMBERED = 25, 18
 _OWN_UNITS = ("heading", "title", "toc", "front_matter", "salutation", "signature", "attachment")
 _SHORTEST_CELL = 8
