@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from policy_bert.documents.metadata import find_date
 from policy_bert.documents.model import Document
+from policy_bert.documents.titles import find_date
 from policy_bert.errors import DataError
 from policy_bert.rows import as_text, open_table
 from policy_bert.text import look

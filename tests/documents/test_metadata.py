@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from policy_bert.documents import Document, join_metadata, load_metadata
-from policy_bert.documents.metadata import Head, find_date, read_head
+from policy_bert.documents.metadata import Head, read_head
+from policy_bert.documents.titles import find_date
 from policy_bert.errors import DataError
 
 NOTICE = """某省人民政府办公厅关于印发

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from policy_bert.documents.metadata import LABEL_NAMES, is_date_line
+from policy_bert.documents.metadata import is_date_line
 from policy_bert.documents.model import UnitKind
+from policy_bert.documents.titles import LABEL_NAMES
 
 # A rule reads this much of a sentence's beginning and as much of its end, so no text can make it slow.
 _READ = 200

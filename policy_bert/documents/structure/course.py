@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from policy_bert.documents.metadata import title_lines
 from policy_bert.documents.model import UnitKind
 from policy_bert.documents.structure.background import begins_with_act, section_kind
 from policy_bert.documents.structure.marks import find_marker, parse_numeral
+from policy_bert.documents.titles import title_lines
 
 Genre = Literal["report", "reply", "interview", "account"]
 

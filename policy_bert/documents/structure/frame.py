@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policy_bert.documents.metadata import (
-    BODY_NAME,
-    LABEL,
-    NUMBER,
-    is_date_line,
-    is_title_part,
-    label_block,
-    same_title,
-    title_lines,
-)
+from policy_bert.documents.metadata import is_date_line
 from policy_bert.documents.model import UnitKind
 from policy_bert.documents.structure.marks import Level, find_marker
+from policy_bert.documents.titles import BODY_NAME, LABEL, NUMBER, is_title_part, label_block, same_title, title_lines
 
 _CONTENTS = re.compile(r"\s*目\s*[录次]\s*")
 _LEADERS = re.compile(r"(?:[.．…·・]\s?){3,}\s*[-—]?\s*\d{0,4}\s*[-—]?\s*$")
