@@ -47,11 +47,16 @@ def written_whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        put_in_place(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def put_in_place(finished: Path, path: Path) -> None:
+    """Give a finished file on the same file system the name `path`, its bytes and its name brought to the disk."""
+    with finished.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(finished, path)
     sync_folder(path.parent)
 
 

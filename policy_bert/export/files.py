@@ -15,7 +15,7 @@ from policy_bert.checkpoint.folder import MODEL_CONFIG_FILE, ONNX_FILE, ONNX_REC
 from policy_bert.checkpoint.weights import read_safetensors_header, weights_fingerprint
 from policy_bert.errors import CheckpointError, UserError
 from policy_bert.export.graph import MICROSOFT_OPSET, OPSET, BertShape, OnnxBert, QuantizedMatrix
-from policy_bert.files import write_text
+from policy_bert.files import put_in_place, write_text
 from policy_bert.scoring.batching import SentenceTokenizer
 from policy_bert.scoring.engine import Engine, OnnxEngine, TorchEngine
 
@@ -70,7 +70,7 @@ class GraphFolder:
             "weights_fingerprint": weights_fingerprint(self.path / WEIGHTS_FILE),
             **figures,
         }
-        os.replace(graph, self.published_graph)
+        put_in_place(graph, self.published_graph)
         write_text(self.path / ONNX_RECORD_FILE, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
         return record
 

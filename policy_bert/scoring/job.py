@@ -22,7 +22,7 @@ from policy_bert.files import (
     file_stamp,
     locked,
     naming_disk_errors,
-    sync_folder,
+    put_in_place,
     write_text,
     written_whole,
 )
@@ -216,8 +216,7 @@ def _assemble(folder: Path, output: Path, options: OutputOptions, columns: Mappi
             index += 1
         if count != total:
             raise DataError(f"{folder}: expected {total} rows in its parts, found {count}; start over with --restart")
-    os.replace(complete, output)
-    sync_folder(output.parent)
+    put_in_place(complete, output)
 
 
 def _part(folder: Path, index: int) -> Path:
