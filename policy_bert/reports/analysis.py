@@ -16,7 +16,6 @@ from policy_bert.checkpoint.folder import checkpoint_digest
 from policy_bert.command import progress_bar
 from policy_bert.documents import Document, SkippedDocument, find_files, read_documents
 from policy_bert.documents.metadata_table import MetadataTable, load_metadata
-from policy_bert.documents.structure.units import cut_units
 from policy_bert.errors import DataError
 from policy_bert.files import naming_disk_errors, write_text
 from policy_bert.reports import columns
@@ -26,7 +25,7 @@ from policy_bert.reports.coding import (
     CodingRules,
     Duplicate,
     SkippedFile,
-    code_document,
+    classify_document,
     write_part,
 )
 from policy_bert.reports.duplicates import DuplicateFinder
@@ -222,11 +221,9 @@ class _Run:
         part = self.folder / f"{self._key(document, name)}.jsonl"
         self.parts.append(part)
         if not part.exists():
-            units = cut_units(document, options.unit)
-            texts = [unit.body for unit in units if unit.kind == "content"]
-            predictions = self.classifier.predict(texts, options.batch_size)
+            coded = classify_document(document, name, self.classifier, options.rules, options.unit, options.batch_size)
             with naming_disk_errors(self.plan.output):
-                write_part(code_document(document, name, units, predictions, options.rules), part)
+                write_part(coded, part)
 
     def _key(self, document: Document, name: str) -> str:
         """What a part depends on, as a file name."""

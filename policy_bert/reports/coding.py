@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from policy_bert.documents.structure.units import cut_units
 from policy_bert.files import written_whole
 from policy_bert.labels import LabelScheme
 from policy_bert.reports.review_plan import ReviewPlan
 
 if TYPE_CHECKING:
-    from policy_bert.documents import Document, Unit
-    from policy_bert.scoring.classifier import Prediction
+    from policy_bert.documents import Document, Unit, UnitSize
+    from policy_bert.scoring.classifier import PolicyClassifier, Prediction
 
 CONFIDENCE_DECIMALS = 4
 CANDIDATES = 3  # the class and two runners-up
@@ -135,6 +136,20 @@ def code_document(
     coded = tuple(code_unit(u, next(remaining) if u.kind == "content" else None, rules, seed) for u in units)
     about = {key: getattr(document, key) for key in ("id", "text", *STATED)}
     return CodedDocument(name=name, metadata=dict(document.metadata), units=coded, **about)
+
+
+def classify_document(
+    document: Document,
+    name: str,
+    classifier: PolicyClassifier,
+    rules: CodingRules,
+    unit: UnitSize = "sentence",
+    batch_size: int | None = None,
+) -> CodedDocument:
+    """The document cut into units, its content units classified by their text without the numbering, all coded."""
+    units = cut_units(document, unit)
+    predictions = classifier.predict([one.body for one in units if one.kind == "content"], batch_size)
+    return code_document(document, name, units, predictions, rules)
 
 
 def write_part(coded: CodedDocument, path: Path) -> None:

@@ -6,7 +6,6 @@ documents are found again in the text that the user names, and coded as `analyze
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 import tempfile
@@ -17,15 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from policy_bert.corpora.running_text import iterate_documents
-from policy_bert.documents import Document, cut_units, read_document
+from policy_bert.corpora.silver_labels import DIGEST_CHARACTERS, sentence_digest
+from policy_bert.documents import Document, read_document
 from policy_bert.errors import DataError
 from policy_bert.intervals import clustered_interval
-from policy_bert.reports.coding import CodedUnit, CodingRules, code_document
+from policy_bert.reports.coding import CodedUnit, CodingRules, classify_document
+from policy_bert.rows import as_text, open_table
 from policy_bert.scoring.classifier import PolicyClassifier
 from policy_bert.text import comparison_key
 
 GOLD_SET = "data/gold"
-DIGEST_CHARACTERS = 16
 NONE = "none"
 FIGURES = {
     "acceptable_among_coded": "acceptable among coded",
@@ -169,7 +169,8 @@ def measure_documents(
     the units that it stands for.
     """
     read = {digest: _as_document(text) for digest, text in texts.items()}
-    coded = {digest: _coded_units(document, classifier, rules or CodingRules()) for digest, document in read.items()}
+    rules = rules or CodingRules()
+    coded = {digest: classify_document(document, digest, classifier, rules).units for digest, document in read.items()}
     rows: dict[str, list[tuple[bool, str]]] = {name: [] for name in FIGURES}
     for unit in units:
         if unit.document not in coded:
@@ -207,11 +208,10 @@ def _heads_right(
     """For each document that states the field, whether it was found."""
     rows = []
     for digest, document in read.items():
-        stated, found = documents[digest].head[name], comparison_key(str(getattr(document, name) or ""))
-        if name == "title":
-            found = hashlib.sha256(found.encode()).hexdigest()[:DIGEST_CHARACTERS]
+        stated, found = documents[digest].head[name], str(getattr(document, name) or "")
         if stated:
-            rows.append((found == comparison_key(stated), digest))
+            key = sentence_digest if name == "title" else comparison_key
+            rows.append((key(found) == comparison_key(stated), digest))
     return rows
 
 
@@ -233,12 +233,6 @@ def _as_document(text: str) -> Document:
     return document
 
 
-def _coded_units(document: Document, classifier: PolicyClassifier, rules: CodingRules) -> tuple[CodedUnit, ...]:
-    units = cut_units(document)
-    predictions = classifier.predict([unit.body for unit in units if unit.kind == "content"])
-    return code_document(document, document.id, units, predictions, rules).units
-
-
 def _code(text: str, classes: int, where: str) -> int | None:
     if text == NONE:
         return None
@@ -248,14 +242,13 @@ def _code(text: str, classes: int, where: str) -> int | None:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a tab-separated table with a header, each with where it stands."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{path}: expected a column {missing[0]!r} in a tab-separated table with a header")
-            for number, row in enumerate(reader, start=2):
-                yield f"{path}, line {number}", {name: value or "" for name, value in row.items() if name is not None}
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read the gold set: {error}") from error
+    """The rows of a table with these columns and perhaps more, each with where it stands."""
+    table = open_table(path)
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise DataError(f"{path}: expected a column {missing[0]!r} in a tab-separated table with a header")
+    for record in table.read(table.columns):
+        where = f"{path}, line {record.line}"
+        if record.problem:
+            raise DataError(f"{where}: {record.problem}")
+        yield where, dict(zip(table.columns, map(as_text, record.cells), strict=True))
