@@ -41,15 +41,6 @@ def wilson_interval(share: float, units: float, quantile: float = Z_95) -> tuple
     return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
 
 
-def student_t_interval(values: ArrayLike) -> tuple[float, float] | None:
-    """The interval of the mean of independent values; None for fewer than two."""
-    table = np.asarray(values, dtype=np.float64)
-    if len(table) < 2:
-        return None
-    half = t_95(len(table) - 1) * float(table.std(ddof=1)) / math.sqrt(len(table))
-    return float(table.mean()) - half, float(table.mean()) + half
-
-
 def cluster_degrees(totals: ArrayLike) -> int:
     """Degrees of freedom between documents: one less than their number, counted as so many of equal size (Kish 1965).
 

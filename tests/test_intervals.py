@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from policy_bert.intervals import clustered_interval, student_t_interval, t_95, wilson_interval
+from policy_bert.intervals import clustered_interval, t_95, wilson_interval
 
 
 def test_student_quantiles_are_those_of_scipy():
@@ -17,13 +17,6 @@ def test_wilson_interval_is_that_of_scipy():
         expected = stats.binomtest(hits, units).proportion_ci(method="wilson")
         assert wilson_interval(hits / units, units) == pytest.approx((expected.low, expected.high))
     assert wilson_interval(0.5, 0) == (0.0, 1.0)
-
-
-def test_mean_of_values_has_students_interval_and_one_value_none():
-    values = np.array([0.2, 0.5, 0.1, 0.9])
-    expected = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
-    assert student_t_interval(values) == pytest.approx(expected, abs=1e-5)
-    assert student_t_interval([0.5]) is None
 
 
 @pytest.mark.parametrize(("share", "correlation"), [(0.35, 0.1), (0.1, 0.14), (0.9, 0.14)])
