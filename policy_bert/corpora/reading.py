@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -115,32 +115,7 @@ def load_corpus(
         DataError: The file cannot be read, or has bad rows, `MAX_LISTED_PROBLEMS` of them listed with line and reason.
     """
     rows, found_encoding = read_labelled_rows(path, text_column, label_column, encoding, sheet)
-    good, problems = [], []
-    for row in rows:
-        text = clean(row.text)
-        problem = row.problem or ("" if text and row.label else "empty sentence" if not text else "no label")
-        if problem:
-            problems.append((row.line, problem))
-        else:
-            good.append(row._replace(text=text))
-    if scheme is None and not problems:
-        _check_columns(good, str(path))
-        scheme = scheme_from_labels([row.label for row in good], str(path))
-    labelled = []
-    id_of = label_parser(scheme) if scheme is not None else lambda _: (0, "")
-    for row in good:
-        label, problem = id_of(row.label)
-        if label is None:
-            problems.append((row.line, problem))
-        else:
-            labelled.append(LabelledSentence(row.text, label, row.line))
-    if problems:
-        swapped = good and not labelled and all(id_of(row.text)[0] is not None for row in good)
-        hint = "; the sentences are classes: are the columns the wrong way round?" if swapped else ""
-        raise DataError(_problem_list(str(path), sorted(problems)) + hint)
-    assert scheme is not None
-    if not labelled:
-        raise DataError(f"{path}: expected labelled sentences, found none")
+    good, labelled, scheme = _label(rows, scheme, str(path))
     sentences, contradicting = _collapse(labelled, contradictions)
     with open_input(path) as stream:
         sha256 = stream_digest(stream)
@@ -168,6 +143,43 @@ def load_corpus(
         characters_max=max(lengths),
     )
     return Corpus(sentences, scheme, report, sha256)
+
+
+def _label(
+    rows: Iterable[LabelledRow], scheme: LabelScheme | None, source: str
+) -> tuple[list[LabelledRow], list[LabelledSentence], LabelScheme]:
+    """The rows with clean sentences, the same with class ids, and the scheme, made from them where none is given.
+
+    Raises:
+        DataError: Rows are bad, or there are none.
+    """
+    good, problems = [], []
+    for row in rows:
+        text = clean(row.text)
+        problem = row.problem or ("" if text and row.label else "empty sentence" if not text else "no label")
+        if problem:
+            problems.append((row.line, problem))
+        else:
+            good.append(row._replace(text=text))
+    if scheme is None and not problems:
+        _check_columns(good, source)
+        scheme = scheme_from_labels([row.label for row in good], source)
+    labelled = []
+    id_of = label_parser(scheme) if scheme is not None else lambda _: (0, "")
+    for row in good:
+        label, problem = id_of(row.label)
+        if label is None:
+            problems.append((row.line, problem))
+        else:
+            labelled.append(LabelledSentence(row.text, label, row.line))
+    if problems:
+        swapped = good and not labelled and all(id_of(row.text)[0] is not None for row in good)
+        hint = "; the sentences are classes: are the columns the wrong way round?" if swapped else ""
+        raise DataError(_problem_list(source, sorted(problems)) + hint)
+    assert scheme is not None
+    if not labelled:
+        raise DataError(f"{source}: expected labelled sentences, found none")
+    return good, labelled, scheme
 
 
 def _check_columns(rows: Sequence[LabelledRow], source: str) -> None:

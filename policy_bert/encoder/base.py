@@ -166,7 +166,7 @@ def _with_head(model: PreTrainedModel, config: ModelConfig, seed: int, new: bool
 
 def class_names(base: Path) -> list[str]:
     """The classes by a base model's configuration, in the order of their ids."""
-    id2label = json.loads((base / "config.json").read_text(encoding="utf-8")).get("id2label", {})
+    id2label = read_json(base / "config.json").get("id2label", {})
     return [str(id2label[key]) for key in sorted(id2label, key=int)]
 
 

@@ -80,20 +80,7 @@ def score_folder(
     with locked(output):
         _claim(output, {"model_sha256": digest, "settings": asdict(settings)}, restart)
         _remove_leftovers(files)
-        pending = {}
-        for source, target in files.items():
-            stamp = read_stamp(target)
-            if stamp is None and target.exists():
-                raise DataError(
-                    f"{target}: in the way, and not written by this command; move it or name another --output"
-                )
-            if stamp is not None and restart:
-                target.unlink()
-            elif stamp is not None and stamp != make_stamp(source, settings, digest):
-                log.info("%s: changed since it was scored; it is scored again", source)
-            elif stamp is not None:
-                continue
-            pending[source] = target
+        pending = _pending(files, settings, digest, restart)
         if len(pending) < len(files):
             log.info("%d of %d files are scored already", len(files) - len(pending), len(files))
         if pending:
@@ -165,6 +152,27 @@ def _claim(output: Path, wanted: dict[str, Any], restart: bool) -> None:
                 write_text(path, json.dumps(wanted, ensure_ascii=False, indent=2) + "\n")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: expected the manifest of an earlier run, found: {error}") from error
+
+
+def _pending(files: dict[Path, Path], settings: RowSettings, digest: str, restart: bool) -> dict[Path, Path]:
+    """The files without an output that is up to date; a restart removes what there is.
+
+    Raises:
+        DataError: An output's place is taken by a file that is none of ours.
+    """
+    pending = {}
+    for source, target in files.items():
+        stamp = read_stamp(target)
+        if stamp is None and target.exists():
+            raise DataError(f"{target}: in the way, and not written by this command; move it or name another --output")
+        if stamp is not None and restart:
+            target.unlink()
+        elif stamp is not None and stamp != make_stamp(source, settings, digest):
+            log.info("%s: changed since it was scored; it is scored again", source)
+        elif stamp is not None:
+            continue
+        pending[source] = target
+    return pending
 
 
 def _remove_leftovers(files: dict[Path, Path]) -> None:
